@@ -1,0 +1,6 @@
+//! The three custom resources as users write them: serde types with their CRD schemas.
+//! Data only: no client, no I/O. The schema holds only what works.
+
+pub mod connection;
+pub mod mapping;
+pub mod sync;

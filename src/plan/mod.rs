@@ -1,0 +1,203 @@
+//! Resolved specs become a [`Plan`]: a value with nothing left to decide, or a list of [`Problem`]s.
+//! Pure: no I/O, no clock, no `async fn`. Made by the controller and by `cli`, run by `worker`.
+
+pub mod connection;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::expression::{Expression, Path};
+use crate::mapping::Mapping;
+use crate::record::{Fingerprint, SyncName};
+
+pub use connection::{ConnectionPlan, ObjectPlan};
+
+/// What is wrong with a resource, for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `Sync/customers-to-crm`.
+    pub resource: String,
+    /// `spec.target.object`; empty for the resource as a whole.
+    pub field: String,
+    /// What is wrong and what to do, in one line.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field.as_str() {
+            "" => write!(f, "{}: {}", self.resource, self.message),
+            field => write!(f, "{}: {field}: {}", self.resource, self.message),
+        }
+    }
+}
+
+/// One Sync with everything it refers to, resolved and compiled.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub name: SyncName,
+    /// Of all that decides what a source record becomes: mapping, `where`, lookups. A record whose
+    /// fingerprint under this hash is known needs no mapping.
+    pub hash: Fingerprint,
+    /// Of both systems' base URLs, settings, objects and keys: state is only used by the Plan that
+    /// has the same identity (a sandbox URL that became production has another).
+    pub identity: Fingerprint,
+    pub source: Endpoint,
+    pub target: Endpoint,
+    /// Which source records take part; all when absent.
+    pub filter: Option<Expression>,
+    pub backfill: Backfill,
+    pub mapping: Arc<Mapping>,
+    pub lookups: Vec<LookupPlan>,
+    pub matching: Option<MatchPlan>,
+    pub write: WritePlan,
+    pub guarantees: Guarantees,
+    pub failures: FailurePlan,
+    pub trigger: TriggerPlan,
+    pub suspend: bool,
+    pub preview: bool,
+}
+
+/// One side of a Sync.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub connection: Arc<ConnectionPlan>,
+    pub object: Arc<ObjectPlan>,
+}
+
+/// What the first run does with the records that exist already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Backfill {
+    /// Every record flows.
+    All,
+    /// Records that exist at the first scan are noted as seen and not written.
+    None,
+    /// The first scan begins at this moment.
+    Since(crate::record::Moment),
+}
+
+/// A lookup's name and the Sync whose links answer it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookupPlan {
+    pub name: String,
+    pub sync: SyncName,
+}
+
+/// How an unlinked source record is recognized in the target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatchPlan {
+    pub fields: Vec<MatchField>,
+    pub on_none: OnNone,
+    pub on_many: OnMany,
+    pub on_shared: OnShared,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatchField {
+    /// Path in the source record.
+    pub source: Path,
+    /// Path in the target record; `${match.TARGET}` in `find` stands for the value.
+    pub target: Path,
+    pub ignore_case: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnNone {
+    Create,
+    Skip,
+    DeadLetter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnMany {
+    DeadLetter,
+    /// The first in the target's order.
+    First,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnShared {
+    DeadLetter,
+    Share,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WriteMode {
+    CreateOnly,
+    UpdateOnly,
+    Upsert,
+}
+
+/// What happens when an update finds its record gone (404, 410).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnGone {
+    /// Forget the link and write the record again, after `find` where there is one.
+    Recreate,
+    DeadLetter,
+    Skip,
+}
+
+/// What happens to a create that may or may not have arrived and cannot be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnAmbiguous {
+    /// It waits in dead letters for a person; newer versions of its key wait behind it.
+    Hold,
+    /// It is sent again: duplicates are possible.
+    Retry,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WritePlan {
+    pub mode: WriteMode,
+    pub on_gone: OnGone,
+    pub on_ambiguous: OnAmbiguous,
+}
+
+/// What can be promised about sending an operation again, from weakest wish to strongest fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Guarantee {
+    /// Sending it again changes nothing: updates by id, upserts by a natural key.
+    Repeatable,
+    /// The target drops a repeated key.
+    IdempotencyKey,
+    /// A lost answer is resolved by reading the target.
+    Searchable,
+    /// A lost answer cannot be resolved by a machine.
+    Blind,
+}
+
+impl fmt::Display for Guarantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Repeatable => "Repeatable",
+            Self::IdempotencyKey => "IdempotencyKey",
+            Self::Searchable => "Searchable",
+            Self::Blind => "Blind",
+        })
+    }
+}
+
+/// The guarantee of each operation that the Sync may use; `None`: it is never used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guarantees {
+    pub create: Option<Guarantee>,
+    pub update: Option<Guarantee>,
+    pub upsert: Option<Guarantee>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailurePlan {
+    /// How long a temporary failure is retried before it becomes a dead letter.
+    pub dead_letter_after: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerPlan {
+    /// Time between two runs.
+    pub interval: Duration,
+    /// Time between two scans that read everything, whatever the cursor says.
+    pub full_refresh: Option<Duration>,
+}

@@ -1,0 +1,306 @@
+//! The words that every room shares: keys, ids, versions, fingerprints and outcomes of records.
+//! Pure data: no I/O, no clock, no Kubernetes types.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Longest key in bytes; a record with a longer one is a dead letter.
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// Canonical text of a record's key in its source.
+///
+/// A key of one field is the text of its scalar (`42` and `"42"` are the same key, because many APIs
+/// send an id as a number in one place and as a string in another). A key of several fields is a JSON
+/// array of such texts, in the order of the object's `key` list.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(Box<str>);
+
+/// Why a key could not be read from a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("key field {0:?} is missing or null")]
+    Missing(String),
+    #[error("key field {0:?} is an object or a list; a key must be text, a number or a boolean")]
+    NotScalar(String),
+    #[error("key is longer than {MAX_KEY_BYTES} bytes")]
+    TooLong,
+}
+
+impl Key {
+    /// The key of already canonical text.
+    pub fn from_text(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Builds a key from the scalars of its fields: `(field name, value)` in key order.
+    pub fn from_values<'a>(
+        fields: impl ExactSizeIterator<Item = (&'a str, Option<&'a Value>)>,
+    ) -> Result<Self, KeyError> {
+        let single = fields.len() == 1;
+        let mut parts = Vec::with_capacity(fields.len());
+        for (name, value) in fields {
+            parts.push(match value {
+                None | Some(Value::Null) => return Err(KeyError::Missing(name.to_owned())),
+                Some(value) => {
+                    scalar_text(value).ok_or_else(|| KeyError::NotScalar(name.to_owned()))?
+                }
+            });
+        }
+        let text = if single {
+            parts.pop().unwrap_or_default()
+        } else {
+            Value::from(parts).to_string()
+        };
+        if text.is_empty() {
+            return Err(KeyError::Missing(String::new()));
+        }
+        if text.len() > MAX_KEY_BYTES {
+            return Err(KeyError::TooLong);
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The texts of the key's fields, in key order; `count` is the length of the object's `key` list.
+    pub fn parts(&self, count: usize) -> Vec<String> {
+        if count == 1 {
+            return vec![self.0.to_string()];
+        }
+        serde_json::from_str(&self.0).unwrap_or_else(|_| vec![self.0.to_string()])
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &self.0)
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The text of a scalar JSON value; `None` for null, lists and objects.
+pub fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A target record's id as JSON text, so that its type survives: `17` is not `"17"` when it becomes a
+/// field of another record. An object with several key fields has a JSON array here.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TargetId(Box<str>);
+
+impl TargetId {
+    /// The id of a JSON value: a scalar, or an array of scalars for a composite key.
+    /// `None` for null, an empty string, an object, or an array with such a value in it.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let usable = |v: &Value| match v {
+            Value::Null | Value::Object(_) | Value::Array(_) => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Bool(_) | Value::Number(_) => true,
+        };
+        let ok = match value {
+            Value::Array(parts) => !parts.is_empty() && parts.iter().all(usable),
+            scalar => usable(scalar),
+        };
+        ok.then(|| Self(value.to_string().into()))
+    }
+
+    /// The id of text that [`TargetId::as_json`] once returned.
+    pub fn from_json(json: impl Into<Box<str>>) -> Self {
+        Self(json.into())
+    }
+
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    pub fn to_value(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or(Value::Null)
+    }
+
+    /// The values of the id's fields, in the order of the target object's `key` list.
+    pub fn parts(&self) -> Vec<Value> {
+        match self.to_value() {
+            Value::Array(parts) => parts,
+            scalar => vec![scalar],
+        }
+    }
+}
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.trim_matches('"'))
+    }
+}
+
+impl fmt::Debug for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 128 bits that tell two contents apart; never zero for content, zero means "not known".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Fingerprint(pub u128);
+
+impl Fingerprint {
+    /// No content is known: differs from the fingerprint of every content.
+    pub const UNKNOWN: Self = Self(0);
+
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(xxh3_128(bytes).max(1))
+    }
+
+    /// The fingerprint of this content under another one, such as a record under a Plan.
+    #[must_use]
+    pub fn under(self, other: Self) -> Self {
+        Self((self.0.rotate_left(41) ^ other.0.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)).max(1))
+    }
+
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        <[u8; 16]>::try_from(bytes).map_or(Self::UNKNOWN, |b| Self(u128::from_be_bytes(b)))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A value that orders versions of a record or pages of a scan: the parsed content of a `modified`
+/// or `cursor` field. Two values of different kinds don't compare, and neither do two texts of
+/// different meaning; [`Moment::order`] answers `None` for these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moment {
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    Time(i128),
+    /// A counter, such as an ever-growing id or a version number.
+    Integer(i64),
+    /// Text that the vendor promises to order byte by byte.
+    Text(String),
+}
+
+impl Moment {
+    pub fn order(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        match (self, other) {
+            (Self::Time(a), Self::Time(b)) => Some(a.cmp(b)),
+            (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(b)),
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+
+    /// The later of two moments; keeps `self` where they don't compare.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        match self.order(&other) {
+            Some(std::cmp::Ordering::Less) => other,
+            _ => self,
+        }
+    }
+}
+
+/// A link that a Mapping needs: the record `key` of the Sync behind the lookup `lookup`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LookupKey {
+    /// Name of an entry in the Sync's `lookups`.
+    pub lookup: String,
+    pub key: Key,
+}
+
+/// Namespace and name of a Sync: the identity of its state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SyncName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl fmt::Display for SyncName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What an answer of a system means for the engine (design: "Classification of answers").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Class {
+    /// May pass by itself: 408, 425, 5xx, resets, timeouts, DNS.
+    Transient,
+    /// The system asks for fewer requests: 429, 503 with Retry-After.
+    RateLimited,
+    /// The credential is not accepted: 401 after one refresh.
+    Authentication,
+    /// The request will never be accepted as it is: 400, 413, 415, 422.
+    Permanent,
+    /// The credential may not do this: 403.
+    Forbidden,
+    /// The record isn't there any more: 404, 410.
+    Gone,
+    /// Somebody else changed the record since it was read: 409, 412.
+    VersionConflict,
+    /// A record with this identity stands there already.
+    AlreadyExists,
+    /// The same request is being worked on.
+    InFlight,
+    /// The request may or may not have taken effect.
+    Ambiguous,
+    /// The manifest or the system's set-up is wrong: bad certificate, redirect to another origin.
+    Configuration,
+}
+
+/// A request that did not succeed, in words that may be shown to anybody: no secret, no query string.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub class: Class,
+    /// Whether the request may have reached the system (false: refused connection, DNS, open circuit).
+    pub sent: bool,
+    /// HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// What happened and what to do, in one line.
+    pub message: String,
+    /// The beginning of the answer's body, at most 512 bytes.
+    pub excerpt: Option<String>,
+    /// When the system wants the next try, in milliseconds from now.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Failure {
+    pub fn new(class: Class, sent: bool, message: impl Into<String>) -> Self {
+        Self { class, sent, status: None, message: message.into(), excerpt: None, retry_after_ms: None }
+    }
+}
