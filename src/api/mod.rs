@@ -3,4 +3,5 @@
 
 pub mod connection;
 pub mod mapping;
+pub mod reference;
 pub mod sync;
