@@ -63,12 +63,7 @@ impl PageReader {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum Verb {
-    Create,
-    Update,
-    Upsert,
-}
+pub use crate::record::Verb;
 
 /// One record of a write.
 #[derive(Clone, Copy, Debug)]

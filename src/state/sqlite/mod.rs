@@ -5,6 +5,7 @@ mod read;
 mod schema;
 mod write;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -33,6 +34,9 @@ type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 type Finish = Box<dyn FnOnce(Option<&StoreError>) + Send>;
 
 struct Queued {
+    /// The session whose state this changes: after one failed commit all its later ones are refused,
+    /// because they build on what was not kept.
+    session: Option<(i64, i64)>,
     job: WriteJob,
     refuse: Box<dyn FnOnce(StoreError) + Send>,
 }
@@ -99,6 +103,7 @@ impl SqliteStore {
 
     fn write<T: Send + 'static>(
         &self,
+        session: Option<&Session>,
         work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
         let (reply, answer) = oneshot::channel::<Result<T, StoreError>>();
@@ -114,7 +119,8 @@ impl SqliteStore {
             }))
         });
         let gone = self.gone();
-        if self.writer.send(Queued { job, refuse }).is_err() {
+        let session = session.map(|s| (s.id, s.epoch));
+        if self.writer.send(Queued { session, job, refuse }).is_err() {
             return async move { Err(gone) }.boxed();
         }
         async move { answer.await.unwrap_or(Err(gone)) }.boxed()
@@ -155,6 +161,7 @@ fn send<T>(reply: &std::sync::Mutex<Option<oneshot::Sender<Result<T, StoreError>
 
 /// Takes all that waits, up to [`LARGEST_GROUP`] jobs, as one transaction; answers when it is durable.
 fn write_loop(mut db: Connection, jobs: &mpsc::Receiver<Queued>, place: &str) {
+    let mut failed = HashMap::new();
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         while group.len() < LARGEST_GROUP
@@ -162,16 +169,21 @@ fn write_loop(mut db: Connection, jobs: &mpsc::Receiver<Queued>, place: &str) {
         {
             group.push(next);
         }
-        write_group(&mut db, group, place);
+        write_group(&mut db, group, place, &mut failed);
     }
 }
 
-fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str) {
+fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str, failed: &mut HashMap<(i64, i64), StoreError>) {
+    let sessions: Vec<_> = group.iter().filter_map(|queued| queued.session).collect();
     let mut group = group.into_iter();
     let mut finishes: Vec<Finish> = Vec::new();
     let result = (|| {
         let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         for queued in group.by_ref() {
+            if let Some(error) = queued.session.and_then(|s| failed.get(&s)) {
+                (queued.refuse)(error.clone());
+                continue;
+            }
             // A job that the store itself refuses (a fenced worker) has changed nothing before.
             match (queued.job)(&tx) {
                 Ok(finish) => finishes.push(finish),
@@ -189,6 +201,7 @@ fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str) {
         finish(failure.as_ref());
     }
     if let Some(failure) = failure {
+        failed.extend(sessions.into_iter().map(|session| (session, failure.clone())));
         for queued in group {
             (queued.refuse)(failure.clone());
         }
@@ -198,7 +211,7 @@ fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str) {
 impl Store for SqliteStore {
     fn open(&self, sync: &SyncName, identity: Fingerprint, on: OnMismatch) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>> {
         let sync = sync.clone();
-        self.write(move |db| write::open(db, &sync, identity, on))
+        self.write(None, move |db| write::open(db, &sync, identity, on))
     }
 
     fn outbox(&self, session: &Session) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
@@ -241,8 +254,8 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, session: &Session, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
-        let session = session.clone();
-        self.write(move |db| write::apply(db, &session, &changes))
+        let owned = session.clone();
+        self.write(Some(session), move |db| write::apply(db, &owned, &changes))
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>> {
@@ -251,12 +264,12 @@ impl Store for SqliteStore {
 
     fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
-        self.write(move |db| write::replay(db, &session, &which))
+        self.write(None, move |db| write::replay(db, &session, &which))
     }
 
     fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
-        self.write(move |db| write::discard(db, &session, &which))
+        self.write(None, move |db| write::discard(db, &session, &which))
     }
 
     fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
@@ -269,7 +282,7 @@ impl Store for SqliteStore {
 
     fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
         let name = name.to_owned();
-        self.write(move |db| {
+        self.write(None, move |db| {
             db.execute("INSERT OR REPLACE INTO value (name, content) VALUES (?, ?)", rusqlite::params![name, value])?;
             Ok(())
         })
