@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::api::connection::{BodySpec, Method, Parameters};
-use crate::expression::{Expression, Path, Template};
+use crate::expression::{Expression, Path, Scope, Template};
 use crate::plan::Problem;
 
 /// Collects the problems of one Connection.
@@ -24,6 +24,9 @@ pub struct RequestParts<'a> {
     pub query: &'a Parameters,
     pub headers: &'a Parameters,
     pub body: Option<&'a BodySpec>,
+    /// The field that says where the record stands in the answer (`record`, `records`), and its value;
+    /// the whole answer when there is none.
+    pub answer: (&'static str, Option<&'a str>),
 }
 
 impl<'a> Checker<'a> {
@@ -56,6 +59,13 @@ impl<'a> Checker<'a> {
             }
         }
         Some(template)
+    }
+
+    /// The text of a template that may only hold `${settings.…}`.
+    pub fn resolve(&mut self, field: &str, text: &str) -> Option<String> {
+        let template = self.template(field, text, &["settings"])?;
+        let scope = Scope { settings: Some(self.settings), ..Scope::default() };
+        template.render(&scope).map_err(|error| self.problem(field, error.to_string())).ok()
     }
 
     pub fn path(&mut self, field: &str, text: &str) -> Option<Path> {

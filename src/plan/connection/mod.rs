@@ -23,9 +23,10 @@ pub use auth::{AuthPlan, ClientAuth, CredentialPlan, Grant, LoginPlan, OAuth2Pla
 pub use check::{Checker, RequestParts};
 pub use compile::compile;
 pub use list::*;
-pub use object::{FindPlan, GetPlan, ObjectPlan};
+pub(crate) use object::read_id;
+pub use object::{FindPlan, ObjectPlan};
 pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation};
-pub use write::{BatchPlan, Correlate, CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan, WriteShape};
+pub use write::{BatchPlan, Correlate, CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
 
 /// A compiled Connection and its objects by name.
 #[derive(Clone, Debug)]

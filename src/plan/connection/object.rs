@@ -25,7 +25,7 @@ pub struct ObjectPlan {
     /// Orders two versions of one record.
     pub modified: Option<MomentPlan>,
     pub list: Option<ListPlan>,
-    pub get: Option<GetPlan>,
+    pub get: Option<Operation>,
     pub find: Option<FindPlan>,
     pub create: Option<CreatePlan>,
     pub update: Option<UpdatePlan>,
@@ -55,20 +55,10 @@ pub(crate) fn read_id(paths: &[Path], value: &Value) -> Option<TargetId> {
     TargetId::from_value(&Value::Array(parts?))
 }
 
-/// Reads one record by its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GetPlan {
-    pub request: Operation,
-    /// Where the record stands in the answer.
-    pub record: Path,
-}
-
 /// Searches for records.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FindPlan {
     pub request: Operation,
-    /// Where the list of records stands in the answer.
-    pub records: Path,
     /// How long a created record may stay invisible to `find`.
     pub index_lag: Duration,
 }
@@ -110,19 +100,18 @@ pub(super) fn compile_object(spec: &ObjectSpec, field: &str, checker: &mut Check
     })
 }
 
-fn compile_get(spec: &GetSpec, key: &[String], field: &str, checker: &mut Checker<'_>) -> Option<GetPlan> {
+fn compile_get(spec: &GetSpec, key: &[String], field: &str, checker: &mut Checker<'_>) -> Option<Operation> {
     let parts = RequestParts {
         method: spec.method.unwrap_or(Method::Get),
         path: &spec.path,
         query: &spec.query,
         headers: &spec.headers,
         body: spec.body.as_ref(),
+        answer: ("record", spec.record.as_deref()),
     };
-    let request = compile_request(parts, &["settings", "key"], field, checker);
-    let record = checker.path(&format!("{field}.record"), spec.record.as_deref().unwrap_or_default());
-    let request = request?;
+    let request = compile_request(parts, &["settings", "key"], field, checker)?;
     check_key(&request, key, field, checker);
-    Some(GetPlan { request, record: record? })
+    Some(request)
 }
 
 /// `${key.…}` may only name fields of the object's key.
@@ -142,12 +131,10 @@ fn compile_find(spec: &FindSpec, field: &str, checker: &mut Checker<'_>) -> Opti
         query: &spec.query,
         headers: &spec.headers,
         body: spec.body.as_ref(),
+        answer: ("records", spec.records.as_deref()),
     };
-    let request = compile_request(parts, &["settings", "match", "source"], field, checker);
-    let records = checker.path(&format!("{field}.records"), spec.records.as_deref().unwrap_or_default());
     Some(FindPlan {
-        request: request?,
-        records: records?,
+        request: compile_request(parts, &["settings", "match", "source"], field, checker)?,
         index_lag: spec.index_lag.as_ref().map_or(DEFAULT_INDEX_LAG, |d| d.to_std()),
     })
 }

@@ -17,6 +17,8 @@ pub struct Operation {
     pub query: Vec<(String, Template)>,
     pub headers: Vec<(String, Template)>,
     pub body: BodyPlan,
+    /// Where the record, or the list of records, stands in the answer.
+    pub answer: Path,
 }
 
 /// What stands in a request's body.
@@ -170,10 +172,19 @@ pub fn compile_request(parts: RequestParts<'_>, namespaces: &[&str], field: &str
         None => Some(BodyPlan::None),
         Some(body) => compile_body(body, namespaces, &format!("{field}.body"), checker),
     };
+    let (name, answer) = parts.answer;
+    let answer = checker.path(&format!("{field}.{name}"), answer.unwrap_or_default());
     if checker.problems.len() > before {
         return None;
     }
-    Some(Operation { method: parts.method.as_str().to_owned(), path: path?, query, headers, body: body? })
+    Some(Operation {
+        method: parts.method.as_str().to_owned(),
+        path: path?,
+        query,
+        headers,
+        body: body?,
+        answer: answer?,
+    })
 }
 
 /// A header's name must be one, and not one that the connector writes.
