@@ -58,6 +58,12 @@ impl DurationText {
             .ok_or_else(|| format!("{text:?} is not a duration; write it as 300ms, 30s, 5m, 2h or 1h30m"))
     }
 
+    /// A duration of the program itself, such as a default.
+    pub(crate) fn literal(text: &'static str) -> Self {
+        debug_assert!(read(text).is_some(), "{text:?} is not a duration");
+        Self(text.to_owned())
+    }
+
     pub fn to_std(&self) -> Duration {
         read(&self.0).unwrap_or_default()
     }

@@ -1,0 +1,102 @@
+//! The kinds of records of a system and how they are read.
+//! Data only.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::list::{ListSpec, MomentSpec};
+use super::request::{BodySpec, Method, Parameters, parameters_schema};
+use super::write::{CreateSpec, UpdateSpec, UpsertSpec};
+use crate::api::reference::DurationText;
+
+/// One kind of record, and the operations on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectSpec {
+    /// Name that Syncs use.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Paths of the fields that identify a record, in order: `[id]`.
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 256)))]
+    pub key: Vec<String>,
+    /// Where a record's version stands; orders two versions of one record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<MomentSpec>,
+    /// Lists the records: what a source needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListSpec>,
+    /// Reads one record by its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub get: Option<GetSpec>,
+    /// Searches for records by the fields that a Sync matches on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub find: Option<FindSpec>,
+    /// Makes a new record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<CreateSpec>,
+    /// Changes a record by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateSpec>,
+    /// Makes or changes a record under an identity that comes from the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upsert: Option<UpsertSpec>,
+}
+
+/// Reads one record by its key. 404 and 410 say that it isn't there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetSpec {
+    /// HTTP method. Default: GET.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Path below the base URL: `/contacts/${key.id}`. Placeholders: settings, key.
+    #[schemars(length(min = 1, max = 2048))]
+    pub path: String,
+    /// Query parameters.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub query: Parameters,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub headers: Parameters,
+    /// Body; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodySpec>,
+    /// Path of the record in the answer. Default: the whole answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub record: Option<String>,
+}
+
+/// Searches for records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FindSpec {
+    /// HTTP method. Default: GET.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Path below the base URL. Placeholders: settings, match (`${match.email}` is the value that the
+    /// target's field `email` must have), source.
+    #[schemars(length(min = 1, max = 2048))]
+    pub path: String,
+    /// Query parameters: `{email: "${match.email}"}`.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub query: Parameters,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub headers: Parameters,
+    /// Body; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodySpec>,
+    /// Path of the list of records in the answer. Default: the whole answer. A single record there counts
+    /// as a list of one, null or nothing as an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub records: Option<String>,
+    /// How long a created record may stay invisible to this search. Default: 10s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_lag: Option<DurationText>,
+}

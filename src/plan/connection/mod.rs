@@ -1,0 +1,154 @@
+//! A Connection, checked and compiled: everything the connector needs to talk to one system.
+//! Pure. `compile` is called by `plan`, the values are run by `connector`.
+
+mod auth;
+mod check;
+mod compile;
+mod list;
+mod object;
+mod request;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::expression::Expression;
+
+pub use crate::api::connection::{Encoding, Place, ResponseClass};
+pub use auth::{AuthPlan, ClientAuth, CredentialPlan, Grant, LoginPlan, OAuth2Plan, SecretRef, SendAsPlan, SessionPlan};
+pub use check::{Checker, RequestParts};
+pub use compile::compile;
+pub use list::*;
+pub(crate) use object::read_id;
+pub use object::{FindPlan, ObjectPlan};
+pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation};
+pub use write::{BatchPlan, Correlate, CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
+
+/// A compiled Connection and its objects by name.
+#[derive(Clone, Debug)]
+pub struct ConnectionWithObjects {
+    pub connection: Arc<ConnectionPlan>,
+    pub objects: BTreeMap<String, Arc<ObjectPlan>>,
+}
+
+/// One system.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConnectionPlan {
+    pub namespace: String,
+    pub name: String,
+    /// Base URL with `${settings.…}` resolved, without a trailing slash.
+    pub base_url: String,
+    pub settings: Value,
+    /// Most requests under way at once (default 16).
+    pub concurrency: usize,
+    /// Headers and query parameters of every request, resolved.
+    pub headers: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
+    /// Longest time from sending a request to the end of its answer.
+    pub timeout: Duration,
+    /// Largest body of an answer, after decompression.
+    pub max_response_bytes: u64,
+    pub auth: AuthPlan,
+    pub access: AccessPlan,
+    pub limits: Vec<LimitPlan>,
+    pub retry: RetryPlan,
+    pub responses: Vec<ResponseRule>,
+}
+
+impl ConnectionPlan {
+    /// `Connection/shop`, as people look for it.
+    pub fn resource(&self) -> String {
+        format!("Connection/{}", self.name)
+    }
+}
+
+/// What Syncs may do here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPlan {
+    pub read: bool,
+    pub create: bool,
+    pub update: bool,
+}
+
+/// How many requests the system takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitPlan {
+    /// Requests in a time, sent evenly.
+    pub rate: Option<(u32, Duration)>,
+    /// Most requests under way at once.
+    pub concurrency: Option<usize>,
+    /// Only requests with this method.
+    pub method: Option<String>,
+    /// Only requests whose path matches: the texts between the `*`s.
+    pub path: Option<Vec<String>>,
+}
+
+impl LimitPlan {
+    /// Whether a request with this method and path (below the base URL) is counted here.
+    pub fn applies_to(&self, method: &str, path: &str) -> bool {
+        self.method.as_deref().is_none_or(|m| m == method)
+            && self.path.as_deref().is_none_or(|parts| matches_glob(parts, path))
+    }
+}
+
+/// Whether `text` is the parts in order with any text between them.
+fn matches_glob(parts: &[String], text: &str) -> bool {
+    let [first, middle @ .., last] = parts else {
+        return parts.first().is_some_and(|only| only == text);
+    };
+    let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+    for part in middle {
+        let Some(at) = rest.find(part.as_str()) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.len() >= last.len() && rest.ends_with(last.as_str())
+}
+
+/// How temporary failures of reads are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPlan {
+    pub initial_delay: Duration,
+    pub max_delay: Duration,
+}
+
+/// What an answer means: the first rule whose expression is true decides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResponseRule {
+    pub when: Expression,
+    pub class: ResponseClass,
+    /// Seconds to wait, or text such as `30s`.
+    pub retry_after: Option<Expression>,
+    /// Whether the rule looks at single results of a batch (`item`).
+    pub per_item: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_in_a_limits_path_stands_for_any_text() {
+        let limit = |glob: &str| LimitPlan {
+            rate: None,
+            concurrency: None,
+            method: None,
+            path: Some(glob.split('*').map(str::to_owned).collect()),
+        };
+        for (glob, path, yes) in [
+            ("/a", "/a", true),
+            ("/a", "/a/1", false),
+            ("/a/*", "/a/1", true),
+            ("/a/*", "/b/1", false),
+            ("*", "/x", true),
+            ("/a/*/notes", "/a/1/notes", true),
+            ("/a/*/notes", "/a/notes", false),
+            ("/a/*/*/c", "/a/1/2/c", true),
+        ] {
+            assert_eq!(limit(glob).applies_to("GET", path), yes, "{glob} {path}");
+        }
+    }
+}
