@@ -319,8 +319,8 @@ pub trait Store: Send + Sync {
 
     fn exceptions(&self, session: &Session, pick: Pick, limit: usize) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>>;
 
-    /// When the next exception is due.
-    fn next_due(&self, session: &Session) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
+    /// When the first exception is due that is not due at this moment.
+    fn next_due(&self, session: &Session, after: Millis) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
 
     fn totals(&self, session: &Session) -> BoxFuture<'_, Result<Totals, StoreError>>;
 

@@ -7,7 +7,7 @@ use slab::Slab;
 
 use crate::pipeline::observe::{Newest, Stage};
 use crate::record::{Fingerprint, Key, TargetId};
-use crate::state::{Detail, Entry, Known, Link, mark};
+use crate::state::{Detail, Entry, Exception, Known, Link, mark};
 
 pub type FlightId = usize;
 
@@ -32,8 +32,6 @@ pub enum Doing {
     Settling,
     /// Its outcome is durable; kept while a page that was looked up before is not judged yet.
     Settled,
-    /// Replaced by a newer version before it was sent.
-    Superseded,
 }
 
 /// The next step of a flight, where it isn't what `route` says.
@@ -82,10 +80,36 @@ pub struct Flight {
     pub alone: bool,
     /// It has its match value for itself.
     pub holding: bool,
+    /// Its entry is in the store.
+    pub durable: bool,
     /// The newer version that waits for this one.
     pub next: Option<FlightId>,
+    /// For a flight from an exception: the newer version that is kept behind it there.
+    pub behind: Option<Entry>,
+    /// An exception of this key that was committed while this version came in.
+    pub stored: Option<Exception>,
     /// What the store knows after the outcome was committed.
     pub settled: Option<Known>,
+}
+
+impl Flight {
+    pub fn new(entry: Entry, home: Home, base: Base) -> Self {
+        Self {
+            entry,
+            home,
+            doing: Doing::Held,
+            forced: None,
+            base,
+            detail: Detail::default(),
+            alone: false,
+            holding: false,
+            durable: false,
+            next: None,
+            behind: None,
+            stored: None,
+            settled: None,
+        }
+    }
 }
 
 /// A segment whose entries are not all done.
@@ -137,6 +161,9 @@ impl Flights {
     /// The newest version of a key as `observe` wants it.
     pub fn newest_version(&self, id: FlightId) -> Newest<'_> {
         let flight = &self.all[id];
+        if let Some(behind) = &flight.behind {
+            return Newest { stage: Stage::InDoubt, raw: behind.raw, moment: behind.moment.as_ref() };
+        }
         let stage = match flight.doing {
             Doing::Settling | Doing::Settled => Stage::Applied,
             Doing::Held | Doing::Ready if flight.forced != Some(Forced::Resolve) => Stage::Unsent,
@@ -177,6 +204,24 @@ impl Flights {
             _ => {}
         }
         flight.next
+    }
+
+    /// Takes the flight behind `before` away; what waited behind it waits behind `before`.
+    pub fn detach(&mut self, before: FlightId, id: FlightId) {
+        let flight = self.all.remove(id);
+        self.all[before].next = flight.next;
+        if flight.next.is_none()
+            && let Some((_, last)) = self.chains.get_mut(&flight.entry.key)
+        {
+            *last = before;
+        }
+    }
+
+    /// The first flight of every chain.
+    pub fn heads(&self) -> Vec<FlightId> {
+        let mut heads: Vec<_> = self.chains.values().map(|(first, _)| *first).collect();
+        heads.sort_unstable();
+        heads
     }
 
     /// Keeps a settled flight until pages that were looked up before its commit are judged.

@@ -4,13 +4,12 @@
 mod crash;
 mod flight;
 mod page;
-pub mod preview;
 mod resolve;
 mod scan;
 mod send;
 mod settle;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::connector::{Answer, Connector, Found};
 use crate::plan::Plan;
-use crate::record::{Failure, SyncName, Verb};
+use crate::record::{Failure, Verb};
 use crate::state::{Change, Counts, Exception, Known, Millis, RunReport, Session, Store, StoreError, SyncState};
 use flight::{FlightId, Flights};
 use scan::Reading;
@@ -137,8 +136,9 @@ enum Event {
     Settled(Vec<settle::Outcome>),
     Searched(FlightId, Box<Searched>),
     Answered(Vec<FlightId>, Verb, Answer),
-    Due(Vec<Exception>),
-    NextDue(Option<Millis>),
+    /// Exceptions that are due, and when the next one will be.
+    Due(Vec<(Exception, Known)>, Option<Millis>),
+    Remapped(FlightId, crate::mapping::Links),
 }
 
 /// What was found for a match value.
@@ -164,6 +164,9 @@ pub struct Worker {
     busy: usize,
     /// Pages between reading and T1.
     pages: usize,
+    waiting_pages: VecDeque<page::PageWork>,
+    /// A page is being looked up; pages are judged one after another.
+    judging: bool,
     /// Outcomes that wait for the commit under way.
     outcomes: Vec<settle::Outcome>,
     settling: bool,
@@ -210,6 +213,8 @@ impl Worker {
             work: FuturesUnordered::new(),
             busy: 0,
             pages: 0,
+            waiting_pages: VecDeque::new(),
+            judging: false,
             outcomes: Vec::new(),
             settling: false,
             reading: None,
@@ -317,11 +322,8 @@ impl Worker {
             Event::Settled(outcomes) => self.settled(outcomes),
             Event::Searched(id, searched) => self.searched(id, *searched),
             Event::Answered(ids, verb, answer) => self.answered(&ids, verb, answer),
-            Event::Due(exceptions) => self.take_due(exceptions),
-            Event::NextDue(at) => {
-                self.asking_due = false;
-                self.due = at;
-            }
+            Event::Due(exceptions, next) => self.take_due(exceptions, next),
+            Event::Remapped(id, links) => self.remapped(id, &links),
         }
         self.last_progress = Instant::now();
     }
@@ -347,7 +349,7 @@ impl Worker {
         if let Some(held) = self.held_until {
             wake = wake.min(held);
         }
-        if let Some(due) = self.due {
+        if let Some(due) = self.due.filter(|_| !self.asking_due) {
             wake = wake.min(Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64));
         }
         wake
@@ -371,10 +373,6 @@ impl Worker {
         let source = &self.plan().source;
         RunError::Source { connection: source.connection.name.clone(), object: source.object.name.clone(), failure }
     }
-
-    fn sync_of_lookup(&self, lookup: &str) -> Option<SyncName> {
-        self.plan().lookups.iter().find(|l| l.name == lookup).map(|l| l.sync.clone())
-    }
 }
 
 /// A delay before the next try: full jitter over `initial` × 2^attempts, at most `longest`
@@ -387,10 +385,4 @@ pub fn backoff(initial: Duration, longest: Duration, attempts: u32) -> Duration 
 /// 64 random bits; zero where the system has none, which only makes delays short.
 fn random() -> u64 {
     getrandom::u64().unwrap_or(0)
-}
-
-impl Known {
-    fn applied(link: Option<crate::state::Link>) -> Self {
-        Self { link, exception: None }
-    }
 }

@@ -243,9 +243,9 @@ impl Store for SqliteStore {
         self.read(move |db| read::exceptions(db, id, &pick, limit))
     }
 
-    fn next_due(&self, session: &Session) -> BoxFuture<'_, Result<Option<Millis>, StoreError>> {
+    fn next_due(&self, session: &Session, after: Millis) -> BoxFuture<'_, Result<Option<Millis>, StoreError>> {
         let id = session.id;
-        self.read(move |db| read::next_due(db, id))
+        self.read(move |db| read::next_due(db, id, after))
     }
 
     fn totals(&self, session: &Session) -> BoxFuture<'_, Result<Totals, StoreError>> {

@@ -129,9 +129,9 @@ pub fn exceptions(db: &Connection, sync: i64, pick: &Pick, limit: usize) -> rusq
     }
 }
 
-pub fn next_due(db: &Connection, sync: i64) -> rusqlite::Result<Option<Millis>> {
-    db.prepare_cached("SELECT min(next) FROM exception WHERE sync = ? AND trouble IN (0, 1)")?
-        .query_row([sync], |row| row.get(0))
+pub fn next_due(db: &Connection, sync: i64, after: Millis) -> rusqlite::Result<Option<Millis>> {
+    db.prepare_cached("SELECT min(next) FROM exception WHERE sync = ? AND trouble IN (0, 1) AND next > ?")?
+        .query_row([sync, after], |row| row.get(0))
 }
 
 pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
