@@ -182,7 +182,9 @@ fn compile_responses(specs: &[ResponseSpec], checker: &mut Checker<'_>) -> Vec<R
         if let Some(when) = when {
             // An expression that does not compile without `item` is about single results of a batch.
             let per_item = Expression::compile(&spec.when, &ANSWER_VARIABLES).is_err();
-            rules.push(ResponseRule { when, class: spec.class, retry_after, per_item });
+            let needs_body = Expression::compile(&spec.when, &["status", "headers", "request"]).is_err()
+                || retry_after.is_some();
+            rules.push(ResponseRule { when, class: spec.class, retry_after, per_item, needs_body });
         }
     }
     rules
