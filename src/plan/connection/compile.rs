@@ -26,6 +26,7 @@ const ITEM_VARIABLES: [&str; 5] = ["status", "headers", "body", "request", "item
 pub fn compile(namespace: &str, name: &str, spec: &ConnectionSpec) -> Result<ConnectionWithObjects, Vec<Problem>> {
     let settings = Value::Object(spec.settings.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect());
     let mut checker = Checker::new(name, &settings);
+    checker.objects = &spec.objects;
     let base_url = compile_base_url(&spec.http, &mut checker);
     let base = base_url.clone().unwrap_or_default();
     let auth = compile_auth(&spec.auth, &base, spec.http.allow_plaintext, &mut checker);
