@@ -2,6 +2,9 @@
 //! Pure: no I/O, no clock, no `async fn`. Made by the controller and by `cli`, run by `worker`.
 
 pub mod connection;
+mod guarantee;
+mod lookups;
+pub mod suggest;
 mod sync;
 mod validate;
 
