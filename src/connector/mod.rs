@@ -1,8 +1,26 @@
 //! Talks to one system over HTTP: requests, credentials, pages, limits, retries of reads, and the
 //! meaning of answers. Knows no store and no Kubernetes. Used by `worker`, `runtime` and `cli`.
 
+mod adaptive;
+mod auth;
+mod batch;
+mod body;
+mod build;
+mod circuit;
+mod classify;
+mod client;
+mod guard;
+mod limit;
+mod pages;
+mod read;
+mod retry;
+mod retry_after;
+mod token;
+mod transport;
+mod write;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -11,6 +29,9 @@ use serde_json::Value;
 
 use crate::plan::{ConnectionPlan, ObjectPlan};
 use crate::record::{Failure, Moment, TargetId};
+
+pub use guard::Guard;
+pub use pages::PageReader;
 
 /// Where credentials come from: a cluster's Secrets, or manifests, variables and files.
 pub trait SecretSource: Send + Sync {
@@ -51,16 +72,6 @@ pub struct Page {
     pub token: Option<String>,
     /// Whether every record of the parents and pages was seen (no answer was ignored by a rule).
     pub ignored: u32,
-}
-
-/// Reads an object page by page.
-pub struct PageReader {}
-
-impl PageReader {
-    /// The next page; `None` after the last. Temporary failures are retried inside, within bounds.
-    pub async fn next(&mut self) -> Result<Option<Page>, Failure> {
-        Ok(None)
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -115,42 +126,52 @@ pub struct Found {
 /// One system, shared by all Syncs that use its Connection: cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     plan: Arc<ConnectionPlan>,
+    base: build::Base,
+    transport: transport::Transport,
+    auth: auth::Authenticator,
+    limiter: limit::Limiter,
+    circuit: circuit::Circuit,
+    budget: retry::Budget,
 }
 
 impl Connector {
+    /// Makes the one client of a Connection. Nothing is sent and no secret is read yet. Limits, circuit
+    /// and credentials are shared by all clones, so there is one connector for each Connection.
+    pub fn new(
+        plan: Arc<ConnectionPlan>,
+        secrets: Arc<dyn SecretSource>,
+        tokens: Arc<dyn TokenStore>,
+        guard: Guard,
+    ) -> Result<Self, Failure> {
+        let inner = Inner {
+            base: build::Base::new(&plan)?,
+            transport: transport::Transport::new(&plan, Arc::new(guard))?,
+            auth: auth::Authenticator::new(Arc::clone(&plan), secrets, tokens),
+            limiter: limit::Limiter::new(&plan),
+            circuit: circuit::Circuit::default(),
+            budget: retry::Budget::new(),
+            plan,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
     /// Most writes that are worth having under way at once.
     pub fn concurrency(&self) -> usize {
-        self.plan.concurrency
+        self.inner.plan.concurrency
     }
 
     /// How long until the circuit lets a request through; `None`: now.
     pub fn blocked_for(&self) -> Option<Duration> {
-        None
+        self.inner.circuit.blocked_for(Instant::now())
     }
 
     /// Reads the object's list from `start`.
     pub fn pages(&self, object: Arc<ObjectPlan>, start: ScanStart) -> PageReader {
-        let _ = (object, start);
-        PageReader {}
-    }
-
-    /// One record by its id; `None` when the system says 404 or 410.
-    pub async fn get(&self, object: &ObjectPlan, id: &TargetId) -> Result<Option<Found>, Failure> {
-        let _ = (object, id);
-        Ok(None)
-    }
-
-    /// The records that `find` returns for these match values (an object: target path → value).
-    pub async fn find(&self, object: &ObjectPlan, matching: &Value, source: &Value) -> Result<Vec<Found>, Failure> {
-        let _ = (object, matching, source);
-        Ok(vec![])
-    }
-
-    /// Sends one write. Waits for the limits first; a rate-limited answer is waited out and sent again.
-    /// Everything else that fails is the caller's to decide.
-    pub async fn write(&self, object: &ObjectPlan, write: Write<'_>) -> Answer {
-        let _ = (object, write);
-        Answer::Items(vec![])
+        PageReader::new(self.clone(), object, start)
     }
 }

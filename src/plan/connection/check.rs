@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::api::connection::{BodySpec, Method, Parameters};
+use crate::api::connection::{BodySpec, Method, ObjectSpec, Parameters};
 use crate::expression::{Expression, Path, Scope, Template};
 use crate::plan::Problem;
 
@@ -12,6 +12,8 @@ pub struct Checker<'a> {
     resource: String,
     /// The Connection's settings: `${settings.…}` must name one of them.
     pub settings: &'a Value,
+    /// The Connection's objects, for lists that are read for each record of another one.
+    pub objects: &'a [ObjectSpec],
     pub problems: Vec<Problem>,
 }
 
@@ -31,7 +33,7 @@ pub struct RequestParts<'a> {
 
 impl<'a> Checker<'a> {
     pub fn new(name: &str, settings: &'a Value) -> Self {
-        Self { resource: format!("Connection/{name}"), settings, problems: Vec::new() }
+        Self { resource: format!("Connection/{name}"), settings, objects: &[], problems: Vec::new() }
     }
 
     /// Notes a problem at `field`, such as `spec.objects[0].create.path`.

@@ -26,6 +26,7 @@ const ITEM_VARIABLES: [&str; 5] = ["status", "headers", "body", "request", "item
 pub fn compile(namespace: &str, name: &str, spec: &ConnectionSpec) -> Result<ConnectionWithObjects, Vec<Problem>> {
     let settings = Value::Object(spec.settings.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect());
     let mut checker = Checker::new(name, &settings);
+    checker.objects = &spec.objects;
     let base_url = compile_base_url(&spec.http, &mut checker);
     let base = base_url.clone().unwrap_or_default();
     let auth = compile_auth(&spec.auth, &base, spec.http.allow_plaintext, &mut checker);
@@ -181,7 +182,9 @@ fn compile_responses(specs: &[ResponseSpec], checker: &mut Checker<'_>) -> Vec<R
         if let Some(when) = when {
             // An expression that does not compile without `item` is about single results of a batch.
             let per_item = Expression::compile(&spec.when, &ANSWER_VARIABLES).is_err();
-            rules.push(ResponseRule { when, class: spec.class, retry_after, per_item });
+            let needs_body = Expression::compile(&spec.when, &["status", "headers", "request"]).is_err()
+                || retry_after.is_some();
+            rules.push(ResponseRule { when, class: spec.class, retry_after, per_item, needs_body });
         }
     }
     rules

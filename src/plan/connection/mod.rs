@@ -25,7 +25,7 @@ pub use compile::compile;
 pub use list::*;
 pub(crate) use object::read_id;
 pub use object::{FindPlan, ObjectPlan};
-pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation};
+pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation, Uses};
 pub use write::{BatchPlan, Correlate, CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
 
 /// A compiled Connection and its objects by name.
@@ -124,6 +124,8 @@ pub struct ResponseRule {
     pub retry_after: Option<Expression>,
     /// Whether the rule looks at single results of a batch (`item`).
     pub per_item: bool,
+    /// Whether the rule looks at the body; one that doesn't spares its parsing.
+    pub needs_body: bool,
 }
 
 #[cfg(test)]

@@ -19,6 +19,17 @@ pub struct Operation {
     pub body: BodyPlan,
     /// Where the record, or the list of records, stands in the answer.
     pub answer: Path,
+    /// Which namespaces of one record its templates use.
+    pub uses: Uses,
+}
+
+/// Namespaces that the templates of an operation use; known in advance, because what is not used need
+/// not be parsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uses {
+    pub record: bool,
+    pub source: bool,
+    pub current: bool,
 }
 
 /// What stands in a request's body.
@@ -136,7 +147,7 @@ impl Operation {
 
     /// Whether the target record is read first, for `${current.…}`.
     pub fn uses_current(&self) -> bool {
-        !self.paths_of("current").is_empty()
+        self.uses.current
     }
 }
 
@@ -177,14 +188,18 @@ pub fn compile_request(parts: RequestParts<'_>, namespaces: &[&str], field: &str
     if checker.problems.len() > before {
         return None;
     }
-    Some(Operation {
+    let mut operation = Operation {
         method: parts.method.as_str().to_owned(),
         path: path?,
         query,
         headers,
         body: body?,
         answer: answer?,
-    })
+        uses: Uses::default(),
+    };
+    let used = |namespace: &str| !operation.paths_of(namespace).is_empty();
+    operation.uses = Uses { record: used("record"), source: used("source"), current: used("current") };
+    Some(operation)
 }
 
 /// A header's name must be one, and not one that the connector writes.

@@ -1,0 +1,188 @@
+//! An operation and its values become one HTTP request: URL, headers and body bytes.
+//! No I/O. Used by `client` and `write`.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::Value;
+use url::Url;
+
+use super::body;
+use crate::expression::{Scope, TemplateError};
+use crate::plan::ConnectionPlan;
+use crate::plan::connection::{Encoding, InjectionPlan, Operation, Place};
+use crate::record::{Class, Failure, scalar_text};
+
+/// What never changes between the requests of a Connection, prepared once.
+pub(super) struct Base {
+    pub url: Url,
+    text: String,
+    headers: HeaderMap,
+}
+
+/// One request, ready but for its credential.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub method: Method,
+    pub url: Url,
+    /// Below the base URL, for limits and rules.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// What a request is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub operation: &'a Operation,
+    pub scope: Scope<'a>,
+    /// The mapped record, JSON text.
+    pub record: Option<&'a [u8]>,
+    /// The body as it is sent, made by the caller (a batch).
+    pub body: Option<&'a Bytes>,
+    /// Values that go where the manifest says: page tokens, cursors, idempotency keys.
+    pub inject: &'a [(&'a InjectionPlan, Value)],
+    /// The address itself, from a next link; the operation's path and query are not used then.
+    pub url: Option<&'a str>,
+}
+
+impl Base {
+    pub fn new(plan: &ConnectionPlan) -> Result<Self, Failure> {
+        let wrong = |what: String| Failure::new(Class::Configuration, false, format!("{}: {what}", plan.resource()));
+        let url = Url::parse(&plan.base_url).map_err(|e| wrong(format!("spec.http.baseURL: {e}")))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &plan.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| wrong(format!("spec.http.headers: {e}")))?;
+            let value = HeaderValue::from_str(value).map_err(|e| wrong(format!("spec.http.headers.{name}: {e}")))?;
+            headers.insert(name, value);
+        }
+        Ok(Self { url, text: plan.base_url.clone(), headers })
+    }
+
+    /// Whether a URL has the origin that credentials are for.
+    pub fn same_origin(&self, url: &Url) -> bool {
+        self.url.origin() == url.origin()
+    }
+
+    /// The path of a URL below the base URL.
+    pub fn below(&self, url: &Url) -> String {
+        let base = self.url.path().trim_end_matches('/');
+        url.path().strip_prefix(base).unwrap_or(url.path()).to_owned()
+    }
+
+    pub fn prepare(&self, plan: &ConnectionPlan, parts: Parts<'_>) -> Result<Prepared, Failure> {
+        let operation = parts.operation;
+        let scope = Scope { settings: Some(&plan.settings), ..parts.scope };
+        let failed = |error: TemplateError| unrenderable(plan, operation, &error.to_string());
+        let mut url = match parts.url {
+            Some(link) => self.linked(plan, operation, link)?,
+            None => self.rendered(plan, operation, &scope)?,
+        };
+        let mut headers = self.headers.clone();
+        for (name, template) in &operation.headers {
+            insert(plan, operation, &mut headers, name, &template.render(&scope).map_err(failed)?)?;
+        }
+        for (injection, value) in parts.inject {
+            let text = || scalar_text(value).unwrap_or_default();
+            match injection.place {
+                Place::Header => insert(plan, operation, &mut headers, &injection.name, &text())?,
+                Place::Cookie => add_cookie(plan, operation, &mut headers, &injection.name, &text())?,
+                Place::Query => set_query(&mut url, &injection.name, &text()),
+                Place::Body => {}
+            }
+        }
+        let body = match parts.body {
+            Some(body) => body.clone(),
+            None => body::build(&operation.body, &scope, parts.record, parts.inject)
+                .map_err(|what| unrenderable(plan, operation, &what))?,
+        };
+        if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(match operation.body.encoding() {
+                Encoding::Form => "application/x-www-form-urlencoded",
+                Encoding::Json | Encoding::None => "application/json",
+            }));
+        }
+        let method = Method::from_bytes(operation.method.as_bytes())
+            .map_err(|_| unrenderable(plan, operation, "the method is none"))?;
+        Ok(Prepared { method, path: self.below(&url), url, headers, body })
+    }
+
+    /// The operation's own URL.
+    fn rendered(&self, plan: &ConnectionPlan, operation: &Operation, scope: &Scope<'_>) -> Result<Url, Failure> {
+        let failed = |error: TemplateError| unrenderable(plan, operation, &error.to_string());
+        let path = operation.path.render_url(scope).map_err(failed)?;
+        // A value such as `..` would climb out of its place in the path (RFC 3986 section 5.2.4).
+        if !operation.path.is_literal() && path.split('/').any(is_dots) {
+            return Err(unrenderable(plan, operation, "a value in the path is . or .., which names another path"));
+        }
+        let mut url = Url::parse(&[self.text.as_str(), path.as_str()].concat())
+            .map_err(|error| unrenderable(plan, operation, &error.to_string()))?;
+        if !plan.query.is_empty() || !operation.query.is_empty() {
+            let mut pairs = url.query_pairs_mut();
+            for (name, value) in &plan.query {
+                pairs.append_pair(name, value);
+            }
+            for (name, template) in &operation.query {
+                pairs.append_pair(name, &template.render(scope).map_err(failed)?);
+            }
+        }
+        Ok(url)
+    }
+
+    /// A URL that the system sent; only its own origin gets our credentials.
+    fn linked(&self, plan: &ConnectionPlan, operation: &Operation, link: &str) -> Result<Url, Failure> {
+        let url = self.url.join(link).map_err(|_| unrenderable(plan, operation, "the link to the next page is not a URL"))?;
+        if !self.same_origin(&url) {
+            let text = format!(
+                "{}: {} {}: the answer links to {}, another origin than baseURL ({}); credentials are not sent there",
+                plan.resource(), operation.method, operation.path.source(),
+                url.origin().ascii_serialization(), self.url.origin().ascii_serialization(),
+            );
+            return Err(Failure::new(Class::Configuration, false, text));
+        }
+        Ok(url)
+    }
+}
+
+/// A value that cannot be put into the request: this record's fault, and it will stay so.
+pub(super) fn unrenderable(plan: &ConnectionPlan, operation: &Operation, what: &str) -> Failure {
+    let text = format!("{}: {} {}: {what}", plan.resource(), operation.method, operation.path.source());
+    Failure::new(Class::Permanent, false, text)
+}
+
+/// `.` and `..`, also percent-encoded (the URL standard reads them the same).
+fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
+        || (segment.len() <= 6
+            && segment.contains('%')
+            && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+}
+
+fn insert(plan: &ConnectionPlan, operation: &Operation, headers: &mut HeaderMap, name: &str, text: &str) -> Result<(), Failure> {
+    let wrong = || unrenderable(plan, operation, &format!("the value of header {name} holds a character that no header may hold"));
+    let value = HeaderValue::from_str(text).map_err(|_| wrong())?;
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+    headers.insert(name, value);
+    Ok(())
+}
+
+fn add_cookie(plan: &ConnectionPlan, operation: &Operation, headers: &mut HeaderMap, name: &str, text: &str) -> Result<(), Failure> {
+    let both = match headers.get(COOKIE).and_then(|v| v.to_str().ok()) {
+        Some(others) => format!("{others}; {name}={text}"),
+        None => format!("{name}={text}"),
+    };
+    insert(plan, operation, headers, COOKIE.as_str(), &both)
+}
+
+/// Sets a query parameter, in place of one that is there.
+pub(super) fn set_query(url: &mut Url, name: &str, value: &str) {
+    if url.query().is_some() {
+        let others: Vec<(String, String)> = url.query_pairs().filter(|(n, _)| n != name).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+        url.set_query(None);
+        let mut pairs = url.query_pairs_mut();
+        pairs.extend_pairs(others);
+        pairs.append_pair(name, value);
+    } else {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+}

@@ -1,0 +1,126 @@
+//! The limits of one Connection, shared by all its senders: requests under way, configured rates, and
+//! a rate learned from refusals. Used by `client`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::adaptive::Adaptive;
+use crate::plan::ConnectionPlan;
+use crate::plan::connection::LimitPlan;
+
+/// How far a pace may catch up when a timer came late.
+const CATCH_UP: Duration = Duration::from_millis(5);
+
+pub(super) struct Limiter {
+    concurrency: Arc<Semaphore>,
+    limits: Vec<Limit>,
+    adaptive: std::sync::Mutex<Adaptive>,
+    /// Whether `adaptive` holds anybody back; spares the queue below on the usual path.
+    adapting: AtomicBool,
+    /// Who holds this is next to send: a queue in order of arrival.
+    turn: Mutex<()>,
+}
+
+struct Limit {
+    plan: LimitPlan,
+    concurrency: Option<Arc<Semaphore>>,
+    /// When the next request may be sent.
+    pace: Option<(Duration, Mutex<Instant>)>,
+}
+
+/// The right to have one request under way.
+pub(super) struct Permit {
+    _held: OwnedSemaphorePermit,
+    _more: Vec<OwnedSemaphorePermit>,
+    /// When the request was let go.
+    pub at: Instant,
+}
+
+impl Limiter {
+    pub fn new(plan: &ConnectionPlan) -> Self {
+        let limits = plan.limits.iter().map(|limit| Limit {
+            plan: limit.clone(),
+            concurrency: limit.concurrency.map(|c| Arc::new(Semaphore::new(c))),
+            pace: limit.rate.map(|(count, per)| (per / count.max(1), Mutex::new(Instant::now()))),
+        });
+        Self {
+            concurrency: Arc::new(Semaphore::new(plan.concurrency.max(1))),
+            limits: limits.collect(),
+            adaptive: std::sync::Mutex::new(Adaptive::new(Instant::now())),
+            adapting: AtomicBool::new(false),
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// Waits until a request with this method and path may be sent.
+    pub async fn acquire(&self, method: &str, path: &str) -> Permit {
+        let mut more = Vec::new();
+        for limit in self.limits.iter().filter(|l| l.plan.applies_to(method, path)) {
+            if let Some(semaphore) = &limit.concurrency {
+                more.push(take(semaphore).await);
+            }
+        }
+        let held = take(&self.concurrency).await;
+        for limit in self.limits.iter().filter(|l| l.plan.applies_to(method, path)) {
+            if let Some((interval, next)) = &limit.pace {
+                wait_for_pace(*interval, next).await;
+            }
+        }
+        if self.adapting.load(Ordering::Acquire) {
+            self.wait_for_turn().await;
+        } else {
+            self.adaptive().sent();
+        }
+        Permit { _held: held, _more: more, at: Instant::now() }
+    }
+
+    fn adaptive(&self) -> std::sync::MutexGuard<'_, Adaptive> {
+        self.adaptive.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Waits for the pause and the learned rate, one after the other.
+    async fn wait_for_turn(&self) {
+        let _turn = self.turn.lock().await;
+        loop {
+            let wait = self.adaptive().next(Instant::now());
+            match wait {
+                None => return,
+                Some(until) => tokio::time::sleep_until(until).await,
+            }
+        }
+    }
+
+    /// The system refused a request that was sent at `sent`: everybody waits for `wait`, or for a time
+    /// of our own choice, and the rate is lowered.
+    pub fn refused(&self, sent: Instant, wait: Option<Duration>) {
+        self.adaptive().refused(sent, wait, Instant::now());
+        self.adapting.store(true, Ordering::Release);
+    }
+
+    /// The system took a request.
+    pub fn taken(&self) {
+        if self.adapting.load(Ordering::Acquire) && self.adaptive().taken() {
+            self.adapting.store(false, Ordering::Release);
+        }
+    }
+}
+
+async fn take(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_owned().await {
+        Ok(permit) => permit,
+        // Semaphores of a limiter are never closed, and this one cannot be dropped while it is borrowed.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Waits for the next slot of an even pace; those who wait come in order.
+async fn wait_for_pace(interval: Duration, next: &Mutex<Instant>) {
+    let mut next = next.lock().await;
+    tokio::time::sleep_until(*next).await;
+    let earliest = Instant::now().checked_sub(CATCH_UP.min(interval)).unwrap_or(*next);
+    *next = (*next).max(earliest) + interval;
+}
