@@ -18,20 +18,6 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// A Connection, in this namespace unless another is named. Another namespace's Connection must
-/// list this one in its `allowedNamespaces`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConnectionRef {
-    /// Name of the Connection.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Namespace of the Connection; the resource's own when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
-    pub namespace: Option<String>,
-}
-
 /// A resource of a known kind in the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,11 @@
 //! Pure: no I/O, no clock, no `async fn`. Made by the controller and by `cli`, run by `worker`.
 
 pub mod connection;
+mod guarantee;
+mod lookups;
+pub mod suggest;
+mod sync;
+mod validate;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +18,18 @@ use crate::expression::{Expression, Path};
 use crate::mapping::Mapping;
 use crate::record::{Fingerprint, SyncName};
 
+pub use crate::api::sync::{OnAmbiguous, OnGone, OnMany, OnNone, OnShared, WriteMode};
 pub use connection::{ConnectionPlan, ObjectPlan};
+pub use validate::{Checked, ResourceName, Resources, check, compile};
+
+/// Whether a problem keeps a Sync from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Severity {
+    /// It cannot run.
+    Error,
+    /// It runs, perhaps not as meant.
+    Warning,
+}
 
 /// What is wrong with a resource, for the person who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +40,39 @@ pub struct Problem {
     pub field: String,
     /// What is wrong and what to do, in one line.
     pub message: String,
+    pub severity: Severity,
+}
+
+impl Problem {
+    /// A problem that keeps the resource from being used.
+    pub fn error(
+        resource: impl Into<String>,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            resource: resource.into(),
+            field: field.into(),
+            message: message.into(),
+            severity: Severity::Error,
+        }
+    }
+
+    /// A problem that the resource can be used with.
+    pub fn warning(
+        resource: impl Into<String>,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(resource, field, message)
+        }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 impl fmt::Display for Problem {
@@ -104,51 +153,6 @@ pub struct MatchField {
     /// Path in the target record; `${match.TARGET}` in `find` stands for the value.
     pub target: Path,
     pub ignore_case: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnNone {
-    Create,
-    Skip,
-    DeadLetter,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnMany {
-    DeadLetter,
-    /// The first in the target's order.
-    First,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnShared {
-    DeadLetter,
-    Share,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WriteMode {
-    CreateOnly,
-    UpdateOnly,
-    Upsert,
-}
-
-/// What happens when an update finds its record gone (404, 410).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnGone {
-    /// Forget the link and write the record again, after `find` where there is one.
-    Recreate,
-    DeadLetter,
-    Skip,
-}
-
-/// What happens to a create that may or may not have arrived and cannot be looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnAmbiguous {
-    /// It waits in dead letters for a person; newer versions of its key wait behind it.
-    Hold,
-    /// It is sent again: duplicates are possible.
-    Retry,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,11 +38,7 @@ impl<'a> Checker<'a> {
 
     /// Notes a problem at `field`, such as `spec.objects[0].create.path`.
     pub fn problem(&mut self, field: &str, message: impl Into<String>) {
-        self.problems.push(Problem {
-            resource: self.resource.clone(),
-            field: field.to_owned(),
-            message: message.into(),
-        });
+        self.problems.push(Problem::error(self.resource.clone(), field, message));
     }
 
     /// Parses a template; `namespaces` are those that mean something in this place.

@@ -1,0 +1,402 @@
+//! A Sync whose references are resolved becomes a Plan: operations, guarantees, fingerprints.
+//! Pure. Called by `plan::validate`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::guarantee::{check_blind, guarantees};
+use super::suggest::hint;
+use super::validate::{Parts, ResourceName, SyncChecker};
+use super::{
+    Backfill, Endpoint, FailurePlan, LookupPlan, MatchField, MatchPlan, ObjectPlan, Plan,
+    TriggerPlan, WriteMode, WritePlan,
+};
+use crate::api::mapping::MappingSpec;
+use crate::api::sync::{self, MatchSpec, SyncSpec};
+use crate::expression::{Expression, Path};
+use crate::plan::OnNone;
+use crate::plan::connection::ConnectionWithObjects;
+use crate::record::{Fingerprint, Moment, SyncName};
+
+/// Shortest time between two runs.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Compiles one Sync; `None` when that is impossible, with the reasons in `checker`.
+pub(super) fn compile_sync(
+    id: &ResourceName,
+    spec: &SyncSpec,
+    parts: Parts,
+    mapping: &MappingSpec,
+    checker: &mut SyncChecker,
+) -> Option<Plan> {
+    let source = endpoint(&parts.source, &spec.source.object, "spec.source", checker);
+    let target = endpoint(&parts.target, &spec.target.object, "spec.target", checker);
+    let filter = compile_filter(spec, checker);
+    let matching = spec.matching.as_ref().map(|m| compile_match(m, checker));
+    let lookups = compile_lookups(id, spec, &parts, checker);
+    let trigger = compile_trigger(spec, checker);
+    let (source, target) = (source?, target?);
+    check_source(&source, checker);
+    let backfill = compile_backfill(spec, &source, checker);
+    let matching = match matching {
+        Some(matching) => Some(matching?),
+        None => None,
+    };
+    let write = WritePlan {
+        mode: spec.write.mode,
+        on_gone: spec.write.on_gone,
+        on_ambiguous: spec.write.on_ambiguous,
+    };
+    check_target(&target, &write, matching.as_ref(), checker);
+    check_find(&target.object, matching.as_ref(), checker);
+    check_natural_key(&source.object, &target.object, checker);
+    let guarantees = guarantees(&target.object, &write, matching.as_ref());
+    check_blind(spec, &guarantees, checker);
+    Some(Plan {
+        name: SyncName {
+            namespace: id.namespace.clone(),
+            name: id.name.clone(),
+        },
+        hash: hash(spec, mapping, &target)?,
+        identity: identity(&source, &target)?,
+        source,
+        target,
+        filter,
+        backfill: backfill?,
+        mapping: parts.mapping,
+        lookups,
+        matching,
+        write,
+        guarantees,
+        failures: FailurePlan {
+            dead_letter_after: spec.failures.dead_letter_after.to_std(),
+        },
+        trigger,
+        suspend: spec.suspend,
+        preview: spec.preview,
+    })
+}
+
+/// The object of that name in a Connection.
+fn endpoint(
+    connection: &ConnectionWithObjects,
+    object: &str,
+    field: &str,
+    checker: &mut SyncChecker,
+) -> Option<Endpoint> {
+    let Some(found) = connection.objects.get(object) else {
+        let known = connection.objects.keys().map(String::as_str);
+        checker.error(
+            &format!("{field}.object"),
+            format!(
+                "{} has no object {object:?}{}",
+                connection.connection.resource(),
+                hint(object, known)
+            ),
+        );
+        return None;
+    };
+    Some(Endpoint {
+        connection: Arc::clone(&connection.connection),
+        object: Arc::clone(found),
+    })
+}
+
+fn compile_filter(spec: &SyncSpec, checker: &mut SyncChecker) -> Option<Expression> {
+    let text = spec.source.filter.as_ref()?;
+    Expression::compile(text, &["record"])
+        .map_err(|error| checker.error("spec.source.where", error.to_string()))
+        .ok()
+}
+
+fn compile_match(spec: &MatchSpec, checker: &mut SyncChecker) -> Option<MatchPlan> {
+    let mut fields = Vec::with_capacity(spec.fields.len());
+    for (i, field) in spec.fields.iter().enumerate() {
+        let mut path = |name: &str, text: &str| {
+            let place = format!("spec.match.fields[{i}].{name}");
+            match Path::parse(text) {
+                Ok(path) if path.is_root() => {
+                    checker.error(&place, "name a field of the record, such as email");
+                    None
+                }
+                Ok(path) => Some(path),
+                Err(error) => {
+                    checker.error(&place, error.to_string());
+                    None
+                }
+            }
+        };
+        let (source, target) = (path("source", &field.source), path("target", &field.target));
+        fields.push((source, target, field.ignore_case));
+    }
+    let fields: Option<Vec<MatchField>> = fields
+        .into_iter()
+        .map(|(source, target, ignore_case)| {
+            Some(MatchField {
+                source: source?,
+                target: target?,
+                ignore_case,
+            })
+        })
+        .collect();
+    Some(MatchPlan {
+        fields: fields?,
+        on_none: spec.on_none,
+        on_many: spec.on_many,
+        on_shared: spec.on_shared,
+    })
+}
+
+/// Lookups that the Mapping uses are declared, and the other way round.
+fn compile_lookups(
+    id: &ResourceName,
+    spec: &SyncSpec,
+    parts: &Parts,
+    checker: &mut SyncChecker,
+) -> Vec<LookupPlan> {
+    let used = parts.mapping.lookup_names();
+    let declared = || spec.lookups.iter().map(|l| l.name.as_str());
+    for name in used.iter().filter(|n| !declared().any(|d| d == n.as_str())) {
+        checker.error(
+            "spec.lookups",
+            format!(
+                "Mapping/{} uses the lookup {name:?}, which is not declared here{}; add {{name: {name}, syncRef: {{name: …}}}}",
+                spec.mapping_ref.name,
+                super::suggest::closest(name, declared())
+                    .map_or(String::new(), |d| format!(" (there is {d:?})")),
+            ),
+        );
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for (i, lookup) in spec.lookups.iter().enumerate() {
+        let field = format!("spec.lookups[{i}].name");
+        if seen.contains(&lookup.name.as_str()) {
+            checker.error(&field, format!("there are two lookups named {:?}", lookup.name));
+        } else if !used.iter().any(|u| u == &lookup.name) {
+            checker.warning(
+                &field,
+                format!(
+                    "no field of Mapping/{} uses the lookup {:?}",
+                    spec.mapping_ref.name, lookup.name
+                ),
+            );
+        }
+        seen.push(&lookup.name);
+    }
+    let plan = |l: &sync::LookupSpec| LookupPlan {
+        name: l.name.clone(),
+        sync: SyncName {
+            namespace: id.namespace.clone(),
+            name: l.sync_ref.name.clone(),
+        },
+    };
+    spec.lookups.iter().map(plan).collect()
+}
+
+fn compile_trigger(spec: &SyncSpec, checker: &mut SyncChecker) -> TriggerPlan {
+    let interval = spec.trigger.interval.to_std();
+    let full_refresh = spec.trigger.full_refresh.as_ref();
+    let full_refresh = full_refresh.map(|f| f.interval.to_std());
+    if interval < SHORTEST_INTERVAL {
+        checker.error("spec.trigger.interval", "must be at least 1s");
+    }
+    if full_refresh.is_some_and(|f| f < interval) {
+        checker.error(
+            "spec.trigger.fullRefresh.interval",
+            "is shorter than trigger.interval: a full refresh takes the place of a run",
+        );
+    }
+    TriggerPlan {
+        interval,
+        full_refresh,
+    }
+}
+
+fn compile_backfill(
+    spec: &SyncSpec,
+    source: &Endpoint,
+    checker: &mut SyncChecker,
+) -> Option<Backfill> {
+    match (spec.source.backfill, &spec.source.since) {
+        (None | Some(sync::Backfill::All), _) => Some(Backfill::All),
+        (Some(sync::Backfill::None), _) => Some(Backfill::None),
+        (Some(sync::Backfill::Since), since) => {
+            let text = since.as_deref().unwrap_or_default();
+            let Ok(moment) = text.parse::<jiff::Timestamp>() else {
+                checker.error(
+                    "spec.source.since",
+                    format!("{text:?} is not a moment; write it as 2026-01-31T00:00:00Z"),
+                );
+                return None;
+            };
+            if source.object.list.as_ref().is_some_and(|l| l.cursor.is_none()) {
+                checker.error(
+                    "spec.source.backfill",
+                    format!(
+                        "Since needs a cursor, and object {:?} of {} has none: add list.cursor there, or choose with where",
+                        source.object.name,
+                        source.connection.resource()
+                    ),
+                );
+                return None;
+            }
+            Some(Backfill::Since(Moment::Time(moment.as_nanosecond())))
+        }
+    }
+}
+
+/// The source can be listed, and may be.
+fn check_source(source: &Endpoint, checker: &mut SyncChecker) {
+    let resource = source.connection.resource();
+    if source.object.list.is_none() {
+        checker.error(
+            "spec.source.object",
+            format!("object {:?} of {resource} has no list: say there how its records are read", source.object.name),
+        );
+    }
+    if !source.connection.access.read {
+        checker.error(
+            "spec.source.connectionRef",
+            format!("{resource} does not allow Read: add it to its spec.access"),
+        );
+    }
+}
+
+/// The target has the operations that mode and match need, and allows them.
+fn check_target(
+    target: &Endpoint,
+    write: &WritePlan,
+    matching: Option<&MatchPlan>,
+    checker: &mut SyncChecker,
+) {
+    let (object, resource) = (&target.object, target.connection.resource());
+    let creates = write.mode != WriteMode::UpdateOnly
+        && matching.is_none_or(|m| m.on_none == OnNone::Create);
+    let updates = write.mode != WriteMode::CreateOnly;
+    let mode = write.mode;
+    if creates && object.create.is_none() && object.upsert.is_none() {
+        checker.error(
+            "spec.target.object",
+            format!(
+                "object {:?} of {resource} has neither create nor upsert, and write.mode {mode:?} needs one: add it there, or set write.mode: UpdateOnly",
+                object.name
+            ),
+        );
+    }
+    if updates && object.update.is_none() && object.upsert.is_none() {
+        checker.error(
+            "spec.target.object",
+            format!(
+                "object {:?} of {resource} has neither update nor upsert, and write.mode {mode:?} needs one: add it there, or set write.mode: CreateOnly",
+                object.name
+            ),
+        );
+    }
+    if mode == WriteMode::UpdateOnly && matching.is_none() {
+        checker.error(
+            "spec.match",
+            "write.mode UpdateOnly never creates, so a link can only come from a match: add match",
+        );
+    }
+    if matching.is_some() && object.find.is_none() && (object.upsert.is_none() || !creates) {
+        checker.error(
+            "spec.match",
+            format!("object {:?} of {resource} has no find, which match needs: add it there", object.name),
+        );
+    }
+    let access = &target.connection.access;
+    let finds = matching.is_some() && object.find.is_some();
+    let reads_first = object.update.as_ref().is_some_and(|u| u.request.uses_current());
+    for (needed, allowed, name, why) in [
+        (creates, access.create, "Create", format!("write.mode {mode:?} creates records")),
+        (updates, access.update, "Update", format!("write.mode {mode:?} updates records")),
+        (finds, access.read, "Read", "match searches for records".to_owned()),
+        (updates && reads_first, access.read, "Read", "the update reads ${current.…}".to_owned()),
+    ] {
+        if needed && !allowed {
+            checker.error(
+                "spec.target.connectionRef",
+                format!("{resource} does not allow {name}, and {why}: add {name} to its spec.access"),
+            );
+        }
+    }
+}
+
+/// `${match.X}` in `find` names matched fields, and every matched field is used or confirmed.
+fn check_find(object: &ObjectPlan, matching: Option<&MatchPlan>, checker: &mut SyncChecker) {
+    let (Some(find), Some(matching)) = (&object.find, matching) else {
+        return;
+    };
+    let used = find.request.paths_of("match");
+    for path in &used {
+        if !matching.fields.iter().any(|f| &f.target == path) {
+            checker.error(
+                "spec.match.fields",
+                format!(
+                    "find of object {:?} uses ${{match.{path}}}, and no field here has target {path}: add {{source: …, target: {path}}}",
+                    object.name
+                ),
+            );
+        }
+    }
+    if !matching.fields.iter().any(|f| used.contains(&f.target)) {
+        checker.error(
+            "spec.match.fields",
+            format!(
+                "find of object {:?} uses none of these fields, so it cannot search by them: put ${{match.{}}} into its query",
+                object.name,
+                matching.fields.first().map_or(String::new(), |f| f.target.to_string())
+            ),
+        );
+    }
+}
+
+/// A natural key depends on nothing but the source's key: a field that can change (an email) would
+/// make a second record.
+fn check_natural_key(source: &ObjectPlan, target: &ObjectPlan, checker: &mut SyncChecker) {
+    let Some(upsert) = &target.upsert else { return };
+    for path in upsert.request.source_paths() {
+        if !source.key.contains(&path) {
+            checker.warning(
+                "spec.target.object",
+                format!(
+                    "upsert of object {:?} uses ${{source.{path}}}, which is not in the source's key ({}): when it changes, a second record is made; match on it instead",
+                    target.name,
+                    source.key_names.join(", ")
+                ),
+            );
+        }
+    }
+}
+
+/// Of all that decides what a source record becomes.
+fn hash(spec: &SyncSpec, mapping: &MappingSpec, target: &Endpoint) -> Option<Fingerprint> {
+    fingerprint(&(
+        &mapping.fields,
+        &spec.source.filter,
+        &spec.lookups,
+        &spec.matching,
+        &target.connection.name,
+        &target.object.name,
+    ))
+}
+
+/// Of what the links are about.
+fn identity(source: &Endpoint, target: &Endpoint) -> Option<Fingerprint> {
+    let side = |e: &Endpoint| {
+        fingerprint(&(
+            &e.connection.base_url,
+            &e.connection.settings,
+            &e.object.name,
+            &e.object.key_names,
+        ))
+    };
+    Some(side(source)?.under(side(target)?))
+}
+
+/// `None` for what is not JSON, which no spec is: they all came from JSON.
+fn fingerprint(content: &impl Serialize) -> Option<Fingerprint> {
+    serde_json::to_vec(content).ok().map(|bytes| Fingerprint::of(&bytes))
+}
