@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::byte_serialize;
 
 use super::TokenStore;
 use super::auth::Secrets;
@@ -65,28 +65,31 @@ impl Tokens {
 
     /// An access token by the plan's grant (RFC 6749).
     pub async fn oauth(&mut self, transport: &Transport, plan: &OAuth2Plan) -> Result<Token, Failure> {
-        let mut fields = Serializer::new(String::new());
+        let mut fields = Form::default();
         let mut refresh = None;
         match plan.grant {
-            Grant::ClientCredentials => drop(fields.append_pair("grant_type", "client_credentials")),
+            Grant::ClientCredentials => fields.add("grant_type", "client_credentials"),
             Grant::Password => {
-                fields.append_pair("grant_type", "password");
+                fields.add("grant_type", "password");
                 for (name, secret) in [("username", &plan.username), ("password", &plan.password)] {
-                    fields.append_pair(name, self.required(secret, name).await?.expose_secret());
+                    fields.add(name, self.required(secret, name).await?.expose_secret());
                 }
             }
             Grant::RefreshToken => {
                 let (origin, token) = self.refresh_token(plan).await?;
-                fields.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose_secret());
+                fields.add("grant_type", "refresh_token");
+                fields.add("refresh_token", token.expose_secret());
                 refresh = Some((origin, token));
             }
         }
-        fields.extend_pairs(&plan.fields);
+        for (name, value) in &plan.fields {
+            fields.add(name, value);
+        }
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.identify(plan, &mut headers, &mut fields).await?;
-        let body = Bytes::from(fields.finish());
+        let body = Bytes::from(fields.0);
         let answer = self.ask(transport, Method::POST, &plan.token_url, headers, body, "the token endpoint").await?;
         let (token, next) = self.read_token(&answer)?;
         if let (Some((origin, used)), Some(next)) = (refresh, next)
@@ -99,7 +102,7 @@ impl Tokens {
     }
 
     /// Shows who the client is (RFC 6749 section 2.3.1).
-    async fn identify(&self, plan: &OAuth2Plan, headers: &mut HeaderMap, fields: &mut Serializer<'_, String>) -> Result<(), Failure> {
+    async fn identify(&self, plan: &OAuth2Plan, headers: &mut HeaderMap, fields: &mut Form) -> Result<(), Failure> {
         let Some(id) = &plan.client_id else { return Ok(()) };
         let id = self.secrets.read(id).await?;
         let secret = match &plan.client_secret {
@@ -116,10 +119,10 @@ impl Tokens {
                 headers.insert(AUTHORIZATION, value);
             }
             (ClientAuth::Body, Some(secret)) => {
-                fields.append_pair("client_id", id.expose_secret());
-                fields.append_pair("client_secret", secret.expose_secret());
+                fields.add("client_id", id.expose_secret());
+                fields.add("client_secret", secret.expose_secret());
             }
-            (_, None) => drop(fields.append_pair("client_id", id.expose_secret())),
+            (_, None) => fields.add("client_id", id.expose_secret()),
         }
         Ok(())
     }
@@ -272,4 +275,19 @@ fn error_code(answer: &Raw) -> String {
         "invalid_scope", "invalid_target", "access_denied",
     ];
     KNOWN.iter().find(|known| **known == code).map(|known| format!(", {known}")).unwrap_or_default()
+}
+
+/// A form body (application/x-www-form-urlencoded) that may be built across awaits.
+#[derive(Default)]
+struct Form(String);
+
+impl Form {
+    fn add(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.extend(byte_serialize(name.as_bytes()));
+        self.0.push('=');
+        self.0.extend(byte_serialize(value.as_bytes()));
+    }
 }

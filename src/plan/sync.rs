@@ -54,6 +54,7 @@ pub(super) fn compile_sync(
     check_natural_key(&source.object, &target.object, checker);
     let guarantees = guarantees(&target.object, &write, matching.as_ref());
     check_blind(spec, &guarantees, checker);
+    let source_paths = source_paths(&target.object);
     Some(Plan {
         name: SyncName {
             namespace: id.namespace.clone(),
@@ -67,6 +68,7 @@ pub(super) fn compile_sync(
         backfill: backfill?,
         mapping: parts.mapping,
         lookups,
+        source_paths,
         matching,
         write,
         guarantees,
@@ -399,4 +401,21 @@ fn identity(source: &Endpoint, target: &Endpoint) -> Option<Fingerprint> {
 /// `None` for what is not JSON, which no spec is: they all came from JSON.
 fn fingerprint(content: &impl Serialize) -> Option<Fingerprint> {
     serde_json::to_vec(content).ok().map(|bytes| Fingerprint::of(&bytes))
+}
+
+/// The `${source.…}` paths that the target's operations use, each once.
+fn source_paths(target: &ObjectPlan) -> Vec<Path> {
+    let mut paths: Vec<Path> = [
+        target.find.as_ref().map(|o| &o.request),
+        target.create.as_ref().map(|o| &o.request),
+        target.update.as_ref().map(|o| &o.request),
+        target.upsert.as_ref().map(|o| &o.request),
+    ]
+    .into_iter()
+    .flatten()
+    .flat_map(|operation| operation.source_paths())
+    .collect();
+    paths.sort_by_key(ToString::to_string);
+    paths.dedup();
+    paths
 }
