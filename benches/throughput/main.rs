@@ -1,5 +1,6 @@
 //! Speed and memory of the engine against a program written by hand for the same job.
-//! `cargo bench --bench throughput -- [--records N] [--rounds N] [--mode put|batch|both] [--ceiling]`.
+//! `cargo bench --bench throughput -- [--records N] [--rounds N] [--mode put|batch|both] [--threads N]
+//! [--ceiling]`.
 //!
 //! Servers, ceiling and engine are processes of their own, so that memory is measured alone; rounds
 //! alternate between ceiling and engine, so that a slow minute of the machine hits both.
@@ -44,8 +45,8 @@ struct Options {
     records: usize,
     rounds: usize,
     modes: Vec<Mode>,
-    /// Threads of the ceiling's runtime.
-    threads: usize,
+    /// Threads of the ceiling's runtime; what is fastest for the mode when not given.
+    threads: Option<usize>,
     /// Measure the ceiling alone.
     ceiling_only: bool,
 }
@@ -67,7 +68,7 @@ fn parse(args: &[&str]) -> Result<Options> {
         records: 20_000,
         rounds: 5,
         modes: vec![Mode::Put, Mode::Batch],
-        threads: 2,
+        threads: None,
         ceiling_only: false,
     };
     let mut rest = args.iter().copied();
@@ -76,7 +77,7 @@ fn parse(args: &[&str]) -> Result<Options> {
         match arg {
             "--records" => options.records = value()?.parse()?,
             "--rounds" => options.rounds = value()?.parse()?,
-            "--threads" => options.threads = value()?.parse()?,
+            "--threads" => options.threads = Some(value()?.parse()?),
             "--mode" => match value()? {
                 "both" => {}
                 mode => options.modes = vec![Mode::parse(mode)?],
@@ -102,6 +103,10 @@ fn compare(options: &Options) -> Result<()> {
     );
     println!("|---|---|---:|---:|---:|---:|---:|---:|");
     for &mode in &options.modes {
+        // Small requests are switched between threads more than they are worked on.
+        let threads = options
+            .threads
+            .unwrap_or(if mode == Mode::Put { 1 } else { 2 });
         let servers = Servers::start(options.records)?;
         let (mut ceilings, mut firsts, mut seconds) = (vec![], vec![], vec![]);
         for _ in 0..options.rounds.max(1) {

@@ -9,7 +9,7 @@ pub fn yaml(base: &str, mode: Mode) -> String {
     let upsert = match mode {
         Mode::Put => r#"{method: PUT, path: "/records/${source.id}", id: {id: id}}"#,
         Mode::Batch => {
-            r#"{method: POST, path: /batch, id: {id: id}, batch: {max: 100, at: records, results: results, correlate: {index: {}}}}"#
+            r#"{method: POST, path: /batch, id: {id: id}, batch: {max: 100, at: records, results: results, status: status}}"#
         }
     };
     format!(
