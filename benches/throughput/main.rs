@@ -114,7 +114,7 @@ fn compare(options: &Options) -> Result<()> {
                 &servers,
                 mode,
                 options.records,
-                options.threads,
+                threads,
             )?);
             if !options.ceiling_only {
                 let (first, second) = measure::engine(&servers, binary, mode, options.records)?;
