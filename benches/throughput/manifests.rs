@@ -53,7 +53,6 @@ spec:
   target: {{connectionRef: {{name: target}}, object: records}}
   mappingRef: {{name: customer-to-contact}}
   trigger: {{interval: 1h}}
-  match: {{onNone: Create}}
   write: {{mode: Upsert}}
 "#
     )
