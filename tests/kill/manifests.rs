@@ -95,4 +95,4 @@ spec:
       from: status
       translate: [{from: new, to: open}, {from: complete, to: fulfilled}, {from: paid, to: won}]
       onUnmapped: Reject
-    - {to: cents, from: amount, number: {parse: Decimal, format: MinorUnits, currency: EUR}}"#;
+    - {to: cents, from: amount, number: {parse: Decimal, format: MinorUnits, currency: currency}}"#;

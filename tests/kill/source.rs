@@ -127,6 +127,7 @@ impl Source {
             "name": (["Ada King Lovelace", "Grace Hopper", "Zoë Müller"][variant]),
             "status": (["new", "complete", "paid"][variant]),
             "amount": format!("{}.50", 10 + variant),
+            "currency": "EUR",
         });
         if self.ordered {
             let time =
