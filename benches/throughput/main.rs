@@ -110,12 +110,7 @@ fn compare(options: &Options) -> Result<()> {
         let servers = Servers::start(options.records)?;
         let (mut ceilings, mut firsts, mut seconds) = (vec![], vec![], vec![]);
         for _ in 0..options.rounds.max(1) {
-            ceilings.push(measure::ceiling(
-                &servers,
-                mode,
-                options.records,
-                threads,
-            )?);
+            ceilings.push(measure::ceiling(&servers, mode, options.records, threads)?);
             if !options.ceiling_only {
                 let (first, second) = measure::engine(&servers, binary, mode, options.records)?;
                 firsts.push(first);
