@@ -42,7 +42,16 @@ pub(super) struct Adaptive {
 
 impl Adaptive {
     pub fn new(now: Instant) -> Self {
-        Self { rate: None, refused_at: 0.0, paused_until: now, next: now, since: now, sent: 0, refused: 0, in_a_row: 0 }
+        Self {
+            rate: None,
+            refused_at: 0.0,
+            paused_until: now,
+            next: now,
+            since: now,
+            sent: 0,
+            refused: 0,
+            in_a_row: 0,
+        }
     }
 
     /// A request was sent while nothing holds anybody back.
@@ -58,7 +67,11 @@ impl Adaptive {
         }
         self.sent();
         if let Some(rate) = &mut self.rate {
-            let growth = if *rate < self.refused_at * DECREASE.1 { RECOVER } else { EXPLORE };
+            let growth = if *rate < self.refused_at * DECREASE.1 {
+                RECOVER
+            } else {
+                EXPLORE
+            };
             let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
             let behind = self.next < earliest;
             self.next = self.next.max(earliest) + Duration::from_secs_f64(1.0 / *rate);
@@ -78,7 +91,9 @@ impl Adaptive {
         if !same_event {
             self.in_a_row = self.in_a_row.saturating_add(1);
         }
-        let wait = wait.unwrap_or_else(|| (FIRST_WAIT * 2_u32.saturating_pow(self.in_a_row.clamp(1, 10) - 1)).min(LONGEST_WAIT));
+        let wait = wait.unwrap_or_else(|| {
+            (FIRST_WAIT * 2_u32.saturating_pow(self.in_a_row.clamp(1, 10) - 1)).min(LONGEST_WAIT)
+        });
         let until = now + wait;
         if !same_event {
             self.learn(until);
@@ -90,7 +105,11 @@ impl Adaptive {
     /// Lowers the rate: to what the system took from the end of the last pause to the end of this one.
     fn learn(&mut self, until: Instant) {
         let taken = f64::from(self.sent.saturating_sub(self.refused).max(1));
-        let measured = taken / until.saturating_duration_since(self.since).as_secs_f64().max(0.001);
+        let measured = taken
+            / until
+                .saturating_duration_since(self.since)
+                .as_secs_f64()
+                .max(0.001);
         let rate = match self.rate {
             None => measured * MARGIN,
             Some(rate) => (measured * MARGIN).clamp(rate * DECREASE.0, rate * DECREASE.1),
@@ -140,7 +159,11 @@ mod tests {
             } else {
                 refused += 1;
                 let rest = start + Duration::from_secs(second + 1) - now;
-                adaptive.refused(now, Some(Duration::from_secs(rest.as_secs_f64().ceil() as u64)), now);
+                adaptive.refused(
+                    now,
+                    Some(Duration::from_secs(rest.as_secs_f64().ceil() as u64)),
+                    now,
+                );
             }
             now += Duration::from_micros(60);
         }

@@ -45,7 +45,9 @@ impl Limiter {
         let limits = plan.limits.iter().map(|limit| Limit {
             plan: limit.clone(),
             concurrency: limit.concurrency.map(|c| Arc::new(Semaphore::new(c))),
-            pace: limit.rate.map(|(count, per)| (per / count.max(1), Mutex::new(Instant::now()))),
+            pace: limit
+                .rate
+                .map(|(count, per)| (per / count.max(1), Mutex::new(Instant::now()))),
         });
         Self {
             concurrency: Arc::new(Semaphore::new(plan.concurrency.max(1))),
@@ -59,13 +61,21 @@ impl Limiter {
     /// Waits until a request with this method and path may be sent.
     pub async fn acquire(&self, method: &str, path: &str) -> Permit {
         let mut more = Vec::new();
-        for limit in self.limits.iter().filter(|l| l.plan.applies_to(method, path)) {
+        for limit in self
+            .limits
+            .iter()
+            .filter(|l| l.plan.applies_to(method, path))
+        {
             if let Some(semaphore) = &limit.concurrency {
                 more.push(take(semaphore).await);
             }
         }
         let held = take(&self.concurrency).await;
-        for limit in self.limits.iter().filter(|l| l.plan.applies_to(method, path)) {
+        for limit in self
+            .limits
+            .iter()
+            .filter(|l| l.plan.applies_to(method, path))
+        {
             if let Some((interval, next)) = &limit.pace {
                 wait_for_pace(*interval, next).await;
             }
@@ -75,11 +85,17 @@ impl Limiter {
         } else {
             self.adaptive().sent();
         }
-        Permit { _held: held, _more: more, at: Instant::now() }
+        Permit {
+            _held: held,
+            _more: more,
+            at: Instant::now(),
+        }
     }
 
     fn adaptive(&self) -> std::sync::MutexGuard<'_, Adaptive> {
-        self.adaptive.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.adaptive
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Waits for the pause and the learned rate, one after the other.
@@ -121,6 +137,8 @@ async fn take(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 async fn wait_for_pace(interval: Duration, next: &Mutex<Instant>) {
     let mut next = next.lock().await;
     tokio::time::sleep_until(*next).await;
-    let earliest = Instant::now().checked_sub(CATCH_UP.min(interval)).unwrap_or(*next);
+    let earliest = Instant::now()
+        .checked_sub(CATCH_UP.min(interval))
+        .unwrap_or(*next);
     *next = (*next).max(earliest) + interval;
 }
