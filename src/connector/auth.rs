@@ -185,6 +185,13 @@ impl Authenticator {
                     Some(password) => self.secrets.read(password).await?,
                     None => SecretString::from(""),
                 };
+                // Without a password the user name is the secret.
+                let secret = if password.expose_secret().is_empty() {
+                    &user
+                } else {
+                    &password
+                };
+                let secret = secret.clone();
                 let pair = SecretString::from(STANDARD.encode(format!(
                     "{}:{}",
                     user.expose_secret(),
@@ -193,7 +200,7 @@ impl Authenticator {
                 let value = self.header(format!("Basic {}", pair.expose_secret()))?;
                 (
                     Carried::Header(AUTHORIZATION, value),
-                    vec![password, pair],
+                    vec![secret, pair],
                     fresh,
                 )
             }
@@ -281,6 +288,12 @@ impl Authenticator {
             self.plan.resource()
         );
         Failure::new(Class::Configuration, false, text)
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential {}", self.serial)
     }
 }
 

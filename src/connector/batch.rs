@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::body::wrapped;
 use super::classify::{self, Asked, Verdict, unsure};
-use super::client::Reply;
+use super::client::{Reply, shorten};
 use super::write::Shape;
 use super::{Done, Item};
 use crate::expression::{Path, Scope};
@@ -263,8 +263,8 @@ impl Judge<'_> {
         let mut failure = Failure::new(class, true, text);
         failure.status = Some(status.unwrap_or(self.reply.status).as_u16());
         failure.excerpt = result.map(|result| {
-            let mut text = result.to_string();
-            text.truncate(text.floor_char_boundary(512));
+            let mut text = self.reply.credential.hide(result.to_string());
+            shorten(&mut text);
             text
         });
         failure

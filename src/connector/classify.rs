@@ -257,7 +257,13 @@ mod tests {
         let none: &[(&'static str, &'static str)] = &[];
         let retry: &[(&'static str, &'static str)] = &[("retry-after", "3")];
         let quota: &[(&'static str, &'static str)] = &[("x-ratelimit-remaining", "0")];
-        let table: &[(&[u16], &[Purpose], &[(&'static str, &'static str)], Class)] = &[
+        type Row<'a> = (
+            &'a [u16],
+            &'a [Purpose],
+            &'a [(&'static str, &'static str)],
+            Class,
+        );
+        let table: &[Row<'_>] = &[
             (
                 &[408, 425, 500, 502, 503, 504, 599],
                 &[List, Get, Find, Update, Upsert],

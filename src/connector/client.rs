@@ -1,6 +1,7 @@
 //! One exchange with the system: limits, credential, send, meaning. Reads are retried; a write that
 //! fails is its caller's to decide. Used by `pages`, `read` and `write`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(crate) struct Reply {
     pub body: Bytes,
     /// A rule of `responses` says that there is nothing here.
     pub ignored: bool,
+    /// What the request was sent with, to be hidden wherever the answer is shown.
+    pub(super) credential: Arc<Credential>,
 }
 
 impl Connector {
@@ -164,10 +167,11 @@ impl Connector {
                     headers: raw.headers,
                     body: raw.body,
                     ignored,
+                    credential,
                 });
             };
             pass.tell(
-                !matches!(class, Class::Transient) && !raw.status.is_server_error(),
+                !matches!(class, Class::Transient | Class::Ambiguous),
                 Instant::now(),
             );
             let again = match class {
@@ -310,7 +314,7 @@ impl Connector {
 #[derive(Default)]
 struct Waiting {
     since: Option<Instant>,
-    rejected: Option<std::sync::Arc<Credential>>,
+    rejected: Option<Arc<Credential>>,
 }
 
 impl Waiting {
@@ -326,6 +330,14 @@ impl Waiting {
 fn excerpt(body: &[u8], credential: &Credential) -> Option<String> {
     let start = body.get(..body.len().min(EXCERPT * 16))?;
     let mut text = credential.hide(String::from_utf8_lossy(start).into_owned());
-    text.truncate(text.floor_char_boundary(EXCERPT));
+    shorten(&mut text);
     (!text.is_empty()).then_some(text)
+}
+
+/// Cuts a text to the length of an excerpt, between two characters.
+pub(super) fn shorten(text: &mut String) {
+    let end = (0..=EXCERPT.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
 }

@@ -15,6 +15,9 @@ use crate::record::{Class, Failure};
 
 /// The longest time to open a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept: shorter than most servers keep theirs, since a request on one that
+/// is being closed has no answer.
+const IDLE: Duration = Duration::from_secs(20);
 
 pub(super) struct Transport {
     client: reqwest::Client,
@@ -36,13 +39,22 @@ impl Transport {
     pub fn new(plan: &ConnectionPlan, guard: Arc<Guard>) -> Result<Self, Failure> {
         // Another part of the program may have installed a provider already; either does.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        // Reading the machine's certificates takes longer than the first requests, and a minimal image has
+        // none: only who speaks TLS needs them. No redirect leads elsewhere.
+        let builder = if plan.speaks_tls() {
+            builder
+        } else {
+            builder.tls_certs_only([])
+        };
+        let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
             .dns_resolver(GuardedResolver(Arc::clone(&guard)))
             .connect_timeout(CONNECT.min(plan.timeout))
             .pool_max_idle_per_host(plan.concurrency.saturating_add(4))
+            .pool_idle_timeout(IDLE)
             .tcp_nodelay(true)
             .user_agent(HeaderValue::from_static(concat!(
                 "syncline/",
@@ -192,7 +204,7 @@ impl Transport {
 }
 
 /// The first cause of type `T`, also behind I/O errors.
-fn cause<'e, T: std::error::Error + 'static>(error: &'e reqwest::Error) -> Option<&'e T> {
+fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     let mut next = error.source();
     for _ in 0..16 {
         let current = next?;

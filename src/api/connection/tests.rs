@@ -77,11 +77,14 @@ fn refused(change: impl FnOnce(&mut Value)) -> String {
     }
 }
 
+/// A change of a spec that is right.
+type Change = Box<dyn FnOnce(&mut Value)>;
+
 #[test]
 fn the_schemas_rules_refuse_what_cannot_work() {
     assert_eq!(refused(|_| ()), "");
     let secret = json!({"name": "a", "key": "b"});
-    let rules: Vec<(&str, Box<dyn FnOnce(&mut Value)>)> = vec![
+    let rules: Vec<(&str, Change)> = vec![
         ("exactly one of none", Box::new(|s| s["auth"] = json!({}))),
         (
             "exactly one of none",

@@ -69,6 +69,17 @@ impl ConnectionPlan {
     pub fn resource(&self) -> String {
         format!("Connection/{}", self.name)
     }
+
+    /// Whether any URL of the Connection is one of https.
+    pub fn speaks_tls(&self) -> bool {
+        let plain = |url: &str| url.starts_with("http://");
+        let token = match &self.auth {
+            AuthPlan::OAuth2(oauth) => plain(&oauth.token_url),
+            AuthPlan::Session(session) => plain(&session.login.url),
+            AuthPlan::None | AuthPlan::Fixed { .. } | AuthPlan::Basic { .. } => true,
+        };
+        !(token && plain(&self.base_url))
+    }
 }
 
 /// What Syncs may do here.

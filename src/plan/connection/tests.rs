@@ -22,6 +22,9 @@ fn spec(change: impl FnOnce(&mut Value)) -> ConnectionSpec {
     serde_json::from_value(spec).unwrap()
 }
 
+/// A change of a spec that is right.
+type Change = Box<dyn FnOnce(&mut Value)>;
+
 #[test]
 fn defaults_are_filled_in() {
     let compiled = compile("team", "crm", &spec(|_| ())).unwrap();
@@ -59,7 +62,7 @@ fn a_plan_survives_being_written_and_read() {
 fn what_cannot_work_is_named_with_its_field() {
     let object =
         |name: &'static str, value: Value| move |s: &mut Value| s["objects"][0][name] = value;
-    let table: Vec<(&str, &str, Box<dyn FnOnce(&mut Value)>)> = vec![
+    let table: Vec<(&str, &str, Change)> = vec![
         (
             "spec.http.baseURL",
             "http://",
