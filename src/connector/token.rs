@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::byte_serialize;
 
 use super::TokenStore;
 use super::auth::Secrets;
@@ -72,27 +72,28 @@ impl Tokens {
         transport: &Transport,
         plan: &OAuth2Plan,
     ) -> Result<Token, Failure> {
-        let mut fields = Serializer::new(String::new());
+        let mut fields = Form::default();
         let mut refresh = None;
         match plan.grant {
             Grant::ClientCredentials => {
-                fields.append_pair("grant_type", "client_credentials");
+                fields.add("grant_type", "client_credentials");
             }
             Grant::Password => {
-                fields.append_pair("grant_type", "password");
+                fields.add("grant_type", "password");
                 for (name, secret) in [("username", &plan.username), ("password", &plan.password)] {
-                    fields.append_pair(name, self.required(secret, name).await?.expose_secret());
+                    fields.add(name, self.required(secret, name).await?.expose_secret());
                 }
             }
             Grant::RefreshToken => {
                 let (origin, token) = self.refresh_token(plan).await?;
-                fields
-                    .append_pair("grant_type", "refresh_token")
-                    .append_pair("refresh_token", token.expose_secret());
+                fields.add("grant_type", "refresh_token");
+                fields.add("refresh_token", token.expose_secret());
                 refresh = Some((origin, token));
             }
         }
-        fields.extend_pairs(&plan.fields);
+        for (name, value) in &plan.fields {
+            fields.add(name, value);
+        }
         let mut headers = HeaderMap::new();
         headers.insert(
             CONTENT_TYPE,
@@ -100,7 +101,7 @@ impl Tokens {
         );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.identify(plan, &mut headers, &mut fields).await?;
-        let body = Bytes::from(fields.finish());
+        let body = Bytes::from(fields.0);
         let answer = self
             .ask(
                 transport,
@@ -130,7 +131,7 @@ impl Tokens {
         &self,
         plan: &OAuth2Plan,
         headers: &mut HeaderMap,
-        fields: &mut Serializer<'_, String>,
+        fields: &mut Form,
     ) -> Result<(), Failure> {
         let Some(id) = &plan.client_id else {
             return Ok(());
@@ -156,11 +157,11 @@ impl Tokens {
                 headers.insert(AUTHORIZATION, value);
             }
             (ClientAuth::Body, Some(secret)) => {
-                fields.append_pair("client_id", id.expose_secret());
-                fields.append_pair("client_secret", secret.expose_secret());
+                fields.add("client_id", id.expose_secret());
+                fields.add("client_secret", secret.expose_secret());
             }
             (_, None) => {
-                fields.append_pair("client_id", id.expose_secret());
+                fields.add("client_id", id.expose_secret());
             }
         }
         Ok(())
@@ -338,4 +339,19 @@ fn error_code(answer: &Raw) -> String {
         .find(|known| **known == code)
         .map(|known| format!(", {known}"))
         .unwrap_or_default()
+}
+
+/// A form body (application/x-www-form-urlencoded) that may be built across awaits.
+#[derive(Default)]
+struct Form(String);
+
+impl Form {
+    fn add(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.extend(byte_serialize(name.as_bytes()));
+        self.0.push('=');
+        self.0.extend(byte_serialize(value.as_bytes()));
+    }
 }
