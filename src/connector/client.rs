@@ -1,6 +1,7 @@
 //! One exchange with the system: limits, credential, send, meaning. Reads are retried; a write that
 //! fails is its caller's to decide. Used by `pages`, `read` and `write`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(crate) struct Reply {
     pub body: Bytes,
     /// A rule of `responses` says that there is nothing here.
     pub ignored: bool,
+    /// What the request was sent with, to be hidden wherever the answer is shown.
+    pub(super) credential: Arc<Credential>,
 }
 
 impl Connector {
@@ -75,7 +78,10 @@ impl Connector {
                 other => return other,
             };
             attempt += 1;
-            if attempt >= retry::ATTEMPTS || self.blocked_for().is_some() || !self.inner.budget.spend() {
+            if attempt >= retry::ATTEMPTS
+                || self.blocked_for().is_some()
+                || !self.inner.budget.spend()
+            {
                 if page {
                     failure.class = Class::Configuration;
                 }
@@ -89,7 +95,8 @@ impl Connector {
     pub(super) fn html(&self, prepared: &Prepared, name: &str, status: StatusCode) -> Failure {
         let text = format!(
             "{}: {} {name} answered text/html instead of JSON; check baseURL and path",
-            self.inner.plan.resource(), prepared.method
+            self.inner.plan.resource(),
+            prepared.method
         );
         let mut failure = Failure::new(Class::Transient, true, text);
         failure.status = Some(status.as_u16());
@@ -98,7 +105,12 @@ impl Connector {
 
     /// One request with its answer: waits for the limits, asks again after a refusal for being too many
     /// and after one renewal of the credential. Neither uses an attempt.
-    pub(super) async fn exchange(&self, prepared: &Prepared, purpose: Purpose, name: &str) -> Result<Reply, Failure> {
+    pub(super) async fn exchange(
+        &self,
+        prepared: &Prepared,
+        purpose: Purpose,
+        name: &str,
+    ) -> Result<Reply, Failure> {
         let inner = &*self.inner;
         let method = prepared.method.as_str();
         let mut waiting = Waiting::default();
@@ -109,8 +121,14 @@ impl Connector {
                 return Err(self.circuit_open(rest));
             }
             let permit = inner.limiter.acquire(method, &prepared.path).await;
-            let pass = inner.circuit.enter(Instant::now()).map_err(|rest| self.circuit_open(rest))?;
-            let credential = inner.auth.credential(&inner.transport, waiting.rejected.as_deref()).await?;
+            let pass = inner
+                .circuit
+                .enter(Instant::now())
+                .map_err(|rest| self.circuit_open(rest))?;
+            let credential = inner
+                .auth
+                .credential(&inner.transport, waiting.rejected.as_deref())
+                .await?;
             let url = target.as_ref().map_or(&prepared.url, |(url, _)| url);
             let raw = match self.send(prepared, url, &credential).await {
                 Ok(raw) => raw,
@@ -127,22 +145,43 @@ impl Connector {
                 target = Some((self.redirected(&raw, url, hops, name)?, hops));
                 continue;
             }
-            let asked = Asked { method, path: &prepared.path };
-            let verdict = classify::judge(&inner.plan.responses, purpose, &asked, raw.status, &raw.headers, &raw.body);
+            let asked = Asked {
+                method,
+                path: &prepared.path,
+            };
+            let verdict = classify::judge(
+                &inner.plan.responses,
+                purpose,
+                &asked,
+                raw.status,
+                &raw.headers,
+                &raw.body,
+            );
             let Verdict::Failed { class, wait } = verdict else {
                 pass.tell(true, Instant::now());
                 inner.limiter.taken();
                 inner.budget.earn();
                 let ignored = verdict == Verdict::Ignored;
-                return Ok(Reply { status: raw.status, headers: raw.headers, body: raw.body, ignored });
+                return Ok(Reply {
+                    status: raw.status,
+                    headers: raw.headers,
+                    body: raw.body,
+                    ignored,
+                    credential,
+                });
             };
-            pass.tell(!matches!(class, Class::Transient) && !raw.status.is_server_error(), Instant::now());
+            pass.tell(
+                !matches!(class, Class::Transient | Class::Ambiguous),
+                Instant::now(),
+            );
             let again = match class {
                 Class::RateLimited => {
                     inner.limiter.refused(permit.at, wait);
                     waiting.may_wait(wait)
                 }
-                Class::Authentication if waiting.rejected.is_some() => return Err(inner.auth.not_accepted()),
+                Class::Authentication if waiting.rejected.is_some() => {
+                    return Err(inner.auth.not_accepted());
+                }
                 Class::Authentication => {
                     waiting.rejected = Some(credential.clone());
                     true
@@ -155,10 +194,18 @@ impl Connector {
         }
     }
 
-    async fn send(&self, prepared: &Prepared, url: &Url, credential: &Credential) -> Result<Raw, Failure> {
+    async fn send(
+        &self,
+        prepared: &Prepared,
+        url: &Url,
+        credential: &Credential,
+    ) -> Result<Raw, Failure> {
         let (mut url, mut headers) = (url.clone(), prepared.headers.clone());
         credential.apply(&mut url, &mut headers);
-        self.inner.transport.send(prepared.method.clone(), url, headers, prepared.body.clone()).await
+        self.inner
+            .transport
+            .send(prepared.method.clone(), url, headers, prepared.body.clone())
+            .await
     }
 
     fn circuit_open(&self, rest: Duration) -> Failure {
@@ -173,8 +220,16 @@ impl Connector {
     }
 
     /// A request without a whole answer. A create that was sent may have taken effect.
-    fn unanswered(&self, mut failure: Failure, prepared: &Prepared, purpose: Purpose, name: &str) -> Failure {
-        let refused = failure.status.is_some_and(|status| (400..500).contains(&status));
+    fn unanswered(
+        &self,
+        mut failure: Failure,
+        prepared: &Prepared,
+        purpose: Purpose,
+        name: &str,
+    ) -> Failure {
+        let refused = failure
+            .status
+            .is_some_and(|status| (400..500).contains(&status));
         if failure.sent && purpose == Purpose::Create && !refused {
             failure.class = Class::Ambiguous;
         } else if failure.sent && !purpose.reads() && failure.class == Class::Configuration {
@@ -195,11 +250,16 @@ impl Connector {
         };
         let location = raw.headers.get(LOCATION).and_then(|v| v.to_str().ok());
         let Some(Ok(url)) = location.map(|l| from.join(l)) else {
-            return Err(stop(format!("answered {} without a usable Location; check baseURL and path", raw.status.as_u16())));
+            return Err(stop(format!(
+                "answered {} without a usable Location; check baseURL and path",
+                raw.status.as_u16()
+            )));
         };
         if !self.inner.base.same_origin(&url) {
             let origin = url.origin().ascii_serialization();
-            return Err(stop(format!("redirects to {origin}, another origin than baseURL; credentials are not sent there: correct spec.http.baseURL")));
+            return Err(stop(format!(
+                "redirects to {origin}, another origin than baseURL; credentials are not sent there: correct spec.http.baseURL"
+            )));
         }
         if hops > HOPS {
             return Err(stop(format!("redirects more than {HOPS} times")));
@@ -208,15 +268,32 @@ impl Connector {
     }
 
     /// The failure of an answer, in words for a person.
-    fn refusal(&self, raw: &Raw, class: Class, wait: Option<Duration>, prepared: &Prepared, name: &str, credential: &Credential) -> Failure {
+    fn refusal(
+        &self,
+        raw: &Raw,
+        class: Class,
+        wait: Option<Duration>,
+        prepared: &Prepared,
+        name: &str,
+        credential: &Credential,
+    ) -> Failure {
         let advice = match class {
             Class::Forbidden => "; the credential may not do this",
-            Class::Configuration if raw.status.is_redirection() => "; a write is not sent elsewhere: correct spec.http.baseURL or the path",
+            Class::Configuration if raw.status.is_redirection() => {
+                "; a write is not sent elsewhere: correct spec.http.baseURL or the path"
+            }
             Class::Configuration => "; check spec.http.baseURL and the path",
-            Class::RateLimited => "; the system still refuses after a day of waiting, or asks for more: see spec.limits",
+            Class::RateLimited => {
+                "; the system still refuses after a day of waiting, or asks for more: see spec.limits"
+            }
             _ => "",
         };
-        let text = format!("{}: {} {name} answered {}{advice}", self.inner.plan.resource(), prepared.method, raw.status);
+        let text = format!(
+            "{}: {} {name} answered {}{advice}",
+            self.inner.plan.resource(),
+            prepared.method,
+            raw.status
+        );
         let mut failure = Failure::new(class, true, text);
         failure.status = Some(raw.status.as_u16());
         failure.retry_after_ms = wait.map(|w| w.as_millis() as u64);
@@ -225,7 +302,10 @@ impl Connector {
     }
 
     pub(super) fn no_access(&self, access: &str) -> Failure {
-        let text = format!("{}: spec.access does not allow {access}; add it to let Syncs do this", self.inner.plan.resource());
+        let text = format!(
+            "{}: spec.access does not allow {access}; add it to let Syncs do this",
+            self.inner.plan.resource()
+        );
         Failure::new(Class::Configuration, false, text)
     }
 }
@@ -234,7 +314,7 @@ impl Connector {
 #[derive(Default)]
 struct Waiting {
     since: Option<Instant>,
-    rejected: Option<std::sync::Arc<Credential>>,
+    rejected: Option<Arc<Credential>>,
 }
 
 impl Waiting {
@@ -250,6 +330,14 @@ impl Waiting {
 fn excerpt(body: &[u8], credential: &Credential) -> Option<String> {
     let start = body.get(..body.len().min(EXCERPT * 16))?;
     let mut text = credential.hide(String::from_utf8_lossy(start).into_owned());
-    text.truncate(text.floor_char_boundary(EXCERPT));
+    shorten(&mut text);
     (!text.is_empty()).then_some(text)
+}
+
+/// Cuts a text to the length of an excerpt, between two characters.
+pub(super) fn shorten(text: &mut String) {
+    let end = (0..=EXCERPT.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
 }

@@ -20,7 +20,9 @@ use super::body::form;
 use super::build::set_query;
 use super::transport::{Raw, Transport};
 use crate::plan::ConnectionPlan;
-use crate::plan::connection::{ClientAuth, Encoding, Grant, OAuth2Plan, Place, SecretRef, SessionPlan};
+use crate::plan::connection::{
+    ClientAuth, Encoding, Grant, OAuth2Plan, Place, SecretRef, SessionPlan,
+};
 use crate::record::{Class, Failure, Fingerprint, scalar_text};
 
 /// A token is renewed this long before it expires, or a tenth of its life when that is less.
@@ -51,7 +53,12 @@ struct Rotated {
 
 impl Tokens {
     pub fn new(plan: Arc<ConnectionPlan>, secrets: Secrets, store: Arc<dyn TokenStore>) -> Self {
-        Self { plan, secrets, store, rotated: None }
+        Self {
+            plan,
+            secrets,
+            store,
+            rotated: None,
+        }
     }
 
     fn failure(&self, class: Class, what: impl std::fmt::Display) -> Failure {
@@ -64,11 +71,17 @@ impl Tokens {
     }
 
     /// An access token by the plan's grant (RFC 6749).
-    pub async fn oauth(&mut self, transport: &Transport, plan: &OAuth2Plan) -> Result<Token, Failure> {
+    pub async fn oauth(
+        &mut self,
+        transport: &Transport,
+        plan: &OAuth2Plan,
+    ) -> Result<Token, Failure> {
         let mut fields = Serializer::new(String::new());
         let mut refresh = None;
         match plan.grant {
-            Grant::ClientCredentials => drop(fields.append_pair("grant_type", "client_credentials")),
+            Grant::ClientCredentials => {
+                fields.append_pair("grant_type", "client_credentials");
+            }
             Grant::Password => {
                 fields.append_pair("grant_type", "password");
                 for (name, secret) in [("username", &plan.username), ("password", &plan.password)] {
@@ -77,30 +90,55 @@ impl Tokens {
             }
             Grant::RefreshToken => {
                 let (origin, token) = self.refresh_token(plan).await?;
-                fields.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose_secret());
+                fields
+                    .append_pair("grant_type", "refresh_token")
+                    .append_pair("refresh_token", token.expose_secret());
                 refresh = Some((origin, token));
             }
         }
         fields.extend_pairs(&plan.fields);
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.identify(plan, &mut headers, &mut fields).await?;
         let body = Bytes::from(fields.finish());
-        let answer = self.ask(transport, Method::POST, &plan.token_url, headers, body, "the token endpoint").await?;
+        let answer = self
+            .ask(
+                transport,
+                Method::POST,
+                &plan.token_url,
+                headers,
+                body,
+                "the token endpoint",
+            )
+            .await?;
         let (token, next) = self.read_token(&answer)?;
         if let (Some((origin, used)), Some(next)) = (refresh, next)
             && next.expose_secret() != used.expose_secret()
         {
-            self.rotated = Some(Rotated { origin, token: next, saved: false });
+            self.rotated = Some(Rotated {
+                origin,
+                token: next,
+                saved: false,
+            });
             self.save().await?;
         }
         Ok(token)
     }
 
     /// Shows who the client is (RFC 6749 section 2.3.1).
-    async fn identify(&self, plan: &OAuth2Plan, headers: &mut HeaderMap, fields: &mut Serializer<'_, String>) -> Result<(), Failure> {
-        let Some(id) = &plan.client_id else { return Ok(()) };
+    async fn identify(
+        &self,
+        plan: &OAuth2Plan,
+        headers: &mut HeaderMap,
+        fields: &mut Serializer<'_, String>,
+    ) -> Result<(), Failure> {
+        let Some(id) = &plan.client_id else {
+            return Ok(());
+        };
         let id = self.secrets.read(id).await?;
         let secret = match &plan.client_secret {
             Some(secret) => Some(self.secrets.read(secret).await?),
@@ -108,10 +146,16 @@ impl Tokens {
         };
         match (plan.client_auth, secret) {
             (ClientAuth::Basic, Some(secret)) => {
-                let quoted = |s: &SecretString| byte_serialize(s.expose_secret().as_bytes()).collect::<String>();
+                let quoted = |s: &SecretString| {
+                    byte_serialize(s.expose_secret().as_bytes()).collect::<String>()
+                };
                 let pair = STANDARD.encode(format!("{}:{}", quoted(&id), quoted(&secret)));
-                let mut value = HeaderValue::try_from(format!("Basic {pair}"))
-                    .map_err(|_| self.failure(Class::Configuration, "the client id or secret cannot be sent"))?;
+                let mut value = HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| {
+                    self.failure(
+                        Class::Configuration,
+                        "the client id or secret cannot be sent",
+                    )
+                })?;
                 value.set_sensitive(true);
                 headers.insert(AUTHORIZATION, value);
             }
@@ -119,34 +163,59 @@ impl Tokens {
                 fields.append_pair("client_id", id.expose_secret());
                 fields.append_pair("client_secret", secret.expose_secret());
             }
-            (_, None) => drop(fields.append_pair("client_id", id.expose_secret())),
+            (_, None) => {
+                fields.append_pair("client_id", id.expose_secret());
+            }
         }
         Ok(())
     }
 
-    async fn required(&self, reference: &Option<SecretRef>, name: &str) -> Result<SecretString, Failure> {
+    async fn required(
+        &self,
+        reference: &Option<SecretRef>,
+        name: &str,
+    ) -> Result<SecretString, Failure> {
         match reference {
             Some(reference) => self.secrets.read(reference).await,
-            None => Err(self.failure(Class::Configuration, format!("spec.auth.oauth2 needs {name}Ref for this grant"))),
+            None => Err(self.failure(
+                Class::Configuration,
+                format!("spec.auth.oauth2 needs {name}Ref for this grant"),
+            )),
         }
     }
 
     /// The refresh token to use and the fingerprint of the Secret it belongs to: the one that was kept,
     /// unless the Secret changed since.
-    async fn refresh_token(&mut self, plan: &OAuth2Plan) -> Result<(String, SecretString), Failure> {
+    async fn refresh_token(
+        &mut self,
+        plan: &OAuth2Plan,
+    ) -> Result<(String, SecretString), Failure> {
         let secret = self.required(&plan.refresh_token, "refreshToken").await?;
         let origin = Fingerprint::of(secret.expose_secret().as_bytes()).to_string();
-        if self.rotated.as_ref().is_some_and(|r| !r.saved && r.origin == origin) {
+        if self
+            .rotated
+            .as_ref()
+            .is_some_and(|r| !r.saved && r.origin == origin)
+        {
             self.save().await?;
         }
         if let Some(rotated) = self.rotated.as_ref().filter(|r| r.origin == origin) {
             return Ok((origin, rotated.token.clone()));
         }
         let kept = self.store.load(&self.connection()).await;
-        let kept = kept.map_err(|e| self.failure(Class::Transient, format!("the kept refresh token cannot be read: {e}")))?;
+        let kept = kept.map_err(|e| {
+            self.failure(
+                Class::Transient,
+                format!("the kept refresh token cannot be read: {e}"),
+            )
+        })?;
         match kept {
             Some((from, token)) if from == origin => {
-                self.rotated = Some(Rotated { origin: origin.clone(), token: token.clone(), saved: true });
+                self.rotated = Some(Rotated {
+                    origin: origin.clone(),
+                    token: token.clone(),
+                    saved: true,
+                });
                 Ok((origin, token))
             }
             _ => Ok((origin, secret)),
@@ -156,43 +225,76 @@ impl Tokens {
     /// Keeps a rotated refresh token before anything is done with it: the old one is void already.
     async fn save(&mut self) -> Result<(), Failure> {
         let connection = self.connection();
-        let Some(rotated) = &mut self.rotated else { return Ok(()) };
-        match self.store.save(&connection, rotated.origin.clone(), rotated.token.clone()).await {
+        let Some(rotated) = &mut self.rotated else {
+            return Ok(());
+        };
+        match self
+            .store
+            .save(&connection, rotated.origin.clone(), rotated.token.clone())
+            .await
+        {
             Ok(()) => {
                 rotated.saved = true;
                 Ok(())
             }
-            Err(e) => Err(self.failure(Class::Transient, format!("the rotated refresh token cannot be kept: {e}"))),
+            Err(e) => Err(self.failure(
+                Class::Transient,
+                format!("the rotated refresh token cannot be kept: {e}"),
+            )),
         }
     }
 
     /// The access token, its life, and the next refresh token (RFC 6749 section 5.1).
     fn read_token(&self, answer: &Value) -> Result<(Token, Option<SecretString>), Failure> {
-        let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let text = |name: &str| {
+            answer
+                .get(name)
+                .and_then(Value::as_str)
+                .filter(|t| !t.is_empty())
+        };
         let Some(access) = text("access_token") else {
-            return Err(self.failure(Class::Configuration, "the token endpoint's answer has no access_token; check spec.auth.oauth2.tokenURL"));
+            return Err(self.failure(
+                Class::Configuration,
+                "the token endpoint's answer has no access_token; check spec.auth.oauth2.tokenURL",
+            ));
         };
         let life = answer.get("expires_in").and_then(|v| match v {
             Value::Number(n) => n.as_f64(),
             Value::String(text) => text.parse().ok(),
             _ => None,
         });
-        let life = life.filter(|s| s.is_finite() && *s > 0.0).map(|s| Duration::from_secs_f64(s.min(LONGEST)));
-        let token = Token { secret: access.into(), valid_until: life.map(valid_until) };
+        let life = life
+            .filter(|s| s.is_finite() && *s > 0.0)
+            .map(|s| Duration::from_secs_f64(s.min(LONGEST)));
+        let token = Token {
+            secret: access.into(),
+            valid_until: life.map(valid_until),
+        };
         Ok((token, text("refresh_token").map(Into::into)))
     }
 
     /// A token by logging in.
-    pub async fn session(&mut self, transport: &Transport, plan: &SessionPlan) -> Result<Token, Failure> {
+    pub async fn session(
+        &mut self,
+        transport: &Transport,
+        plan: &SessionPlan,
+    ) -> Result<Token, Failure> {
         let login = &plan.login;
-        let wrong = |what: &str| self.failure(Class::Configuration, format!("spec.auth.session.login: {what}"));
+        let wrong = |what: &str| {
+            self.failure(
+                Class::Configuration,
+                format!("spec.auth.session.login: {what}"),
+            )
+        };
         let mut url = Url::parse(&login.url).map_err(|_| wrong("the path makes no URL"))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let mut body = login.body.clone();
         let mut put = |name: &str, value: &str| -> Result<(), Failure> {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("a header name is none"))?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| wrong("a value holds a character that no header may hold"))?;
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| wrong("a header name is none"))?;
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| wrong("a value holds a character that no header may hold"))?;
             value.set_sensitive(true);
             headers.append(name, value);
             Ok(())
@@ -216,28 +318,64 @@ impl Tokens {
         let (kind, body) = match login.encoding {
             Encoding::None => (None, String::new()),
             Encoding::Json => (Some("application/json"), body.to_string()),
-            Encoding::Form => (Some("application/x-www-form-urlencoded"), form(&body).map_err(|e| wrong(&e))?),
+            Encoding::Form => (
+                Some("application/x-www-form-urlencoded"),
+                form(&body).map_err(|e| wrong(&e))?,
+            ),
         };
         if let Some(kind) = kind {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
-        let method = Method::from_bytes(login.method.as_bytes()).map_err(|_| wrong("the method is none"))?;
-        let answer = self.ask(transport, method, url.as_str(), headers, Bytes::from(body), "the login").await?;
-        let Some(token) = plan.token.get(&answer).and_then(scalar_text).filter(|t| !t.is_empty()) else {
-            return Err(wrong(&format!("the answer has no token at {}; check spec.auth.session.token", plan.token)));
+        let method =
+            Method::from_bytes(login.method.as_bytes()).map_err(|_| wrong("the method is none"))?;
+        let answer = self
+            .ask(
+                transport,
+                method,
+                url.as_str(),
+                headers,
+                Bytes::from(body),
+                "the login",
+            )
+            .await?;
+        let Some(token) = plan
+            .token
+            .get(&answer)
+            .and_then(scalar_text)
+            .filter(|t| !t.is_empty())
+        else {
+            return Err(wrong(&format!(
+                "the answer has no token at {}; check spec.auth.session.token",
+                plan.token
+            )));
         };
-        Ok(Token { secret: token.into(), valid_until: plan.expiry.map(valid_until) })
+        Ok(Token {
+            secret: token.into(),
+            valid_until: plan.expiry.map(valid_until),
+        })
     }
 
     /// Sends a request for a token and reads the JSON of its answer.
-    async fn ask(&self, transport: &Transport, method: Method, url: &str, headers: HeaderMap, body: Bytes, who: &str) -> Result<Value, Failure> {
-        let url = Url::parse(url).map_err(|_| self.failure(Class::Configuration, format!("{who} has no usable URL")))?;
-        let answer = transport.send(method, url, headers, body).await.map_err(|mut failure| {
-            failure.sent = false;
-            failure.status = None;
-            failure.message = format!("{} (at {who})", failure.message);
-            failure
-        })?;
+    async fn ask(
+        &self,
+        transport: &Transport,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        who: &str,
+    ) -> Result<Value, Failure> {
+        let url = Url::parse(url)
+            .map_err(|_| self.failure(Class::Configuration, format!("{who} has no usable URL")))?;
+        let answer = transport
+            .send(method, url, headers, body)
+            .await
+            .map_err(|mut failure| {
+                failure.sent = false;
+                failure.status = None;
+                failure.message = format!("{} (at {who})", failure.message);
+                failure
+            })?;
         let status = answer.status.as_u16();
         match status {
             200..=299 => serde_json::from_slice(&answer.body)
@@ -266,10 +404,24 @@ fn valid_until(life: Duration) -> Instant {
 /// The error code of RFC 6749 section 5.2, such as `invalid_grant`: never free text, which may hold a secret.
 fn error_code(answer: &Raw) -> String {
     let value: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let code = value.as_ref().and_then(|v| v.get("error")).and_then(Value::as_str).unwrap_or_default();
+    let code = value
+        .as_ref()
+        .and_then(|v| v.get("error"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     const KNOWN: [&str; 8] = [
-        "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
-        "invalid_scope", "invalid_target", "access_denied",
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_target",
+        "access_denied",
     ];
-    KNOWN.iter().find(|known| **known == code).map(|known| format!(", {known}")).unwrap_or_default()
+    KNOWN
+        .iter()
+        .find(|known| **known == code)
+        .map(|known| format!(", {known}"))
+        .unwrap_or_default()
 }
