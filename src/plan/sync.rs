@@ -160,7 +160,7 @@ fn compile_lookups(
 ) -> Vec<LookupPlan> {
     let used = parts.mapping.lookup_names();
     let declared = || spec.lookups.iter().map(|l| l.name.as_str());
-    for name in used.iter().filter(|n| !declared().any(|d| d == n.as_str())) {
+    for name in used.iter().filter(|n| !declared().any(|d| d == **n)) {
         checker.error(
             "spec.lookups",
             format!(
