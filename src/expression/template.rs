@@ -1,10 +1,23 @@
-//! Strings with `${namespace.path}` placeholders.
+//! Strings with `${namespace.path}` placeholders, split into segments once and filled for every request.
+//! Pure. An error names the placeholder, never a value. Used by `plan` and `connector`.
+
+use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::path::Path;
+use super::path::{Path, quoted_end};
 
+/// Every namespace that a placeholder may name.
+pub const NAMESPACES: [&str; 9] = [
+    "settings", "key", "record", "source", "match", "current", "cursor", "page", "parent",
+];
+/// Longest text of a template in bytes.
+pub const MAX_TEMPLATE_BYTES: usize = 16 * 1024;
+/// Most placeholders of a template.
+pub const MAX_PLACEHOLDERS: usize = 64;
+
+/// What is wrong with a template, or which value it lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?}: {problem}")]
 pub struct TemplateError {
@@ -19,6 +32,7 @@ pub struct Scope<'a> {
     pub key: Option<&'a Value>,
     pub record: Option<&'a Value>,
     pub source: Option<&'a Value>,
+    /// The namespace `match`.
     pub matching: Option<&'a Value>,
     pub current: Option<&'a Value>,
     pub cursor: Option<&'a Value>,
@@ -26,45 +40,348 @@ pub struct Scope<'a> {
     pub parent: Option<&'a Value>,
 }
 
+impl<'a> Scope<'a> {
+    /// The value behind one of [`NAMESPACES`].
+    fn namespace(&self, name: &str) -> Option<&'a Value> {
+        match name {
+            "settings" => self.settings,
+            "key" => self.key,
+            "record" => self.record,
+            "source" => self.source,
+            "match" => self.matching,
+            "current" => self.current,
+            "cursor" => self.cursor,
+            "page" => self.page,
+            "parent" => self.parent,
+            _ => None,
+        }
+    }
+}
+
+/// How a value is quoted before it enters text: `${match.Name | backslash}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filter {
+    /// `backslash`: a backslash before `\`, `'` and `"`.
+    Backslash,
+    /// `doubled`: every `'` twice, as SQL and OData literals have it.
+    Doubled,
+    /// `json`: the value as JSON, text with its quotes; the only way for lists and objects into text.
+    Json,
+    /// `urlencode`: percent-encoded but for RFC 3986's unreserved characters. URLs do that by themselves.
+    Urlencode,
+}
+
+const FILTERS: [(&str, Filter); 4] = [
+    ("backslash", Filter::Backslash),
+    ("doubled", Filter::Doubled),
+    ("json", Filter::Json),
+    ("urlencode", Filter::Urlencode),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(Box<str>),
+    Placeholder(Placeholder),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Placeholder {
+    namespace: &'static str,
+    path: Path,
+    filter: Option<Filter>,
+}
+
 /// A parsed template. Serializes as its text.
+///
+/// `$${` stands for `${`. A filter says how a value is quoted: `backslash`, `doubled`, `json` or
+/// `urlencode`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Template {
     text: String,
+    segments: Vec<Segment>,
 }
 
 impl Template {
     /// Parses; `namespaces` are those that may stand in this place.
     pub fn parse(text: &str, namespaces: &[&str]) -> Result<Self, TemplateError> {
-        let _ = namespaces;
-        Ok(Self { text: text.to_owned() })
+        parse_segments(text, namespaces)
+            .map(|segments| Self {
+                text: text.to_owned(),
+                segments,
+            })
+            .map_err(|problem| TemplateError {
+                text: text.chars().take(200).collect(),
+                problem,
+            })
     }
+
     /// The text as written.
     pub fn source(&self) -> &str {
         &self.text
     }
+
     /// Whether there is no placeholder.
     pub fn is_literal(&self) -> bool {
-        true
+        self.placeholders().next().is_none()
     }
-    /// The paths that are used of one namespace (`source` → `[id]` for `${source.id}`).
+
+    /// The paths that are used of one namespace (`source` → `[id]` for `${source.id}`), each once.
     pub fn paths_of(&self, namespace: &str) -> Vec<Path> {
-        let _ = namespace;
-        vec![]
+        let mut paths: Vec<Path> = Vec::new();
+        for placeholder in self.placeholders().filter(|p| p.namespace == namespace) {
+            if !paths.contains(&placeholder.path) {
+                paths.push(placeholder.path.clone());
+            }
+        }
+        paths
     }
+
     /// Renders to text (headers, form values, query values before their encoding).
     pub fn render(&self, scope: &Scope<'_>) -> Result<String, TemplateError> {
-        let _ = scope;
-        Ok(self.text.clone())
+        self.text_with(scope, |placeholder, value, out| {
+            write_filtered(placeholder.filter, value, out)
+        })
     }
-    /// Renders for a URL path: every placeholder's value is percent-encoded (RFC 3986 unreserved kept).
+
+    /// Renders for a URL path: every placeholder's value is percent-encoded (RFC 3986 unreserved kept),
+    /// after its filter. An empty value, `.` and `..` are errors, because they name another resource.
     pub fn render_url(&self, scope: &Scope<'_>) -> Result<String, TemplateError> {
-        let _ = scope;
-        Ok(self.text.clone())
+        self.text_with(scope, |placeholder, value, out| {
+            let filter = placeholder.filter.filter(|f| *f != Filter::Urlencode);
+            let mut plain = String::new();
+            write_filtered(filter, value, &mut plain)?;
+            match plain.as_str() {
+                "" => Err("is empty, which would name another URL"),
+                "." | ".." => Err("is only dots, which would name another URL"),
+                _ => {
+                    percent_encode(&plain, out);
+                    Ok(())
+                }
+            }
+        })
     }
+
     /// Renders to JSON: typed when one placeholder is the whole text, else a string.
     pub fn render_value(&self, scope: &Scope<'_>) -> Result<Value, TemplateError> {
-        let _ = scope;
-        Ok(Value::String(self.text.clone()))
+        match self.segments.as_slice() {
+            [Segment::Placeholder(placeholder)] if placeholder.filter.is_none() => {
+                self.value(placeholder, scope).cloned()
+            }
+            _ => self.render(scope).map(Value::String),
+        }
+    }
+
+    fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Placeholder(placeholder) => Some(placeholder),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    fn text_with(
+        &self,
+        scope: &Scope<'_>,
+        mut write: impl FnMut(&Placeholder, &Value, &mut String) -> Result<(), &'static str>,
+    ) -> Result<String, TemplateError> {
+        let mut out = String::with_capacity(self.text.len());
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(literal) => out.push_str(literal),
+                Segment::Placeholder(placeholder) => {
+                    let value = self.value(placeholder, scope)?;
+                    write(placeholder, value, &mut out)
+                        .map_err(|problem| self.lacks(placeholder, problem))?;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn value<'a>(
+        &self,
+        placeholder: &Placeholder,
+        scope: &Scope<'a>,
+    ) -> Result<&'a Value, TemplateError> {
+        scope
+            .namespace(placeholder.namespace)
+            .ok_or_else(|| {
+                let problem = format!("cannot be filled, there is no {} here", placeholder.namespace);
+                self.lacks(placeholder, &problem)
+            })
+            .and_then(|root| {
+                placeholder
+                    .path
+                    .get(root)
+                    .ok_or_else(|| self.lacks(placeholder, "has no value"))
+            })
+    }
+
+    fn lacks(&self, placeholder: &Placeholder, problem: &str) -> TemplateError {
+        let separator = match placeholder.path.to_string() {
+            path if path.is_empty() || path.starts_with('[') => path,
+            path => format!(".{path}"),
+        };
+        TemplateError {
+            text: self.text.chars().take(200).collect(),
+            problem: format!("${{{}{separator}}} {problem}", placeholder.namespace),
+        }
+    }
+}
+
+fn parse_segments(text: &str, namespaces: &[&str]) -> Result<Vec<Segment>, String> {
+    if text.len() > MAX_TEMPLATE_BYTES {
+        return Err(format!("is longer than {MAX_TEMPLATE_BYTES} bytes"));
+    }
+    let mut segments = Vec::new();
+    let mut literal = String::new();
+    let mut placeholders = 0;
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, from) = rest.split_at(at);
+        if let Some(before) = before.strip_suffix('$') {
+            literal.push_str(before);
+            literal.push_str("${");
+            rest = &from[2..];
+            continue;
+        }
+        literal.push_str(before);
+        if !literal.is_empty() {
+            segments.push(Segment::Literal(std::mem::take(&mut literal).into()));
+        }
+        let end = placeholder_end(from).ok_or("has ${ without }; write $${ for the characters")?;
+        segments.push(Segment::Placeholder(placeholder(&from[2..end], namespaces)?));
+        placeholders += 1;
+        if placeholders > MAX_PLACEHOLDERS {
+            return Err(format!("has more than {MAX_PLACEHOLDERS} placeholders"));
+        }
+        rest = &from[end + 1..];
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        segments.push(Segment::Literal(literal.into()));
+    }
+    Ok(segments)
+}
+
+/// Where the `}` of the placeholder stands that `text` begins with; one inside quotes is no end.
+fn placeholder_end(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 2;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'}' => return Some(at),
+            b'"' => at += quoted_end(&text[at..])?,
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Reads `namespace.path | filter`.
+fn placeholder(text: &str, namespaces: &[&str]) -> Result<Placeholder, String> {
+    let end = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
+    let trimmed = text.trim_start();
+    let (name, rest) = if trimmed.len() == text.len() {
+        text.split_at(end)
+    } else {
+        return placeholder(trimmed, namespaces);
+    };
+    let known = || namespaces.join(", ");
+    let namespace = NAMESPACES
+        .into_iter()
+        .find(|n| *n == name && namespaces.contains(n))
+        .ok_or_else(|| {
+            format!("${{{text}}} names {name:?}, which is not known here; known are: {}", known())
+        })?;
+    let (path, filter) = split_filter(rest);
+    let path = path.trim_end();
+    let path = match path.strip_prefix('.') {
+        Some("") => return Err(format!("${{{text}}} ends with a dot")),
+        Some(path) => path,
+        None => path,
+    };
+    let path = Path::parse(path).map_err(|error| error.to_string())?;
+    let filter = filter
+        .map(|name| {
+            let name = name.trim();
+            FILTERS
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, filter)| *filter)
+                .ok_or_else(|| {
+                    let known: Vec<_> = FILTERS.iter().map(|(name, _)| *name).collect();
+                    format!("has the unknown filter {name:?}; known are: {}", known.join(", "))
+                })
+        })
+        .transpose()?;
+    Ok(Placeholder {
+        namespace,
+        path,
+        filter,
+    })
+}
+
+/// Splits at the first `|` outside quotes.
+fn split_filter(text: &str) -> (&str, Option<&str>) {
+    let mut at = 0;
+    while at < text.len() {
+        match text.as_bytes()[at] {
+            b'|' => return (&text[..at], Some(&text[at + 1..])),
+            b'"' => at += quoted_end(&text[at..]).unwrap_or(text.len() - at),
+            _ => at += 1,
+        }
+    }
+    (text, None)
+}
+
+fn write_filtered(
+    filter: Option<Filter>,
+    value: &Value,
+    out: &mut String,
+) -> Result<(), &'static str> {
+    // Writing to a String cannot fail.
+    match (filter, value) {
+        (Some(Filter::Json), value) => {
+            let _ = write!(out, "{value}");
+        }
+        (_, Value::Null) => return Err("is null"),
+        (_, Value::Array(_) | Value::Object(_)) => {
+            return Err("is a list or an object; use the filter json, or a path into it");
+        }
+        (_, Value::Bool(flag)) => {
+            let _ = write!(out, "{flag}");
+        }
+        (_, Value::Number(number)) => {
+            let _ = write!(out, "{number}");
+        }
+        (None, Value::String(text)) => out.push_str(text),
+        (Some(Filter::Urlencode), Value::String(text)) => percent_encode(text, out),
+        (Some(Filter::Backslash), Value::String(text)) => {
+            for c in text.chars() {
+                if matches!(c, '\\' | '\'' | '"') {
+                    out.push('\\');
+                }
+                out.push(c);
+            }
+        }
+        (Some(Filter::Doubled), Value::String(text)) => out.push_str(&text.replace('\'', "''")),
+    }
+    Ok(())
+}
+
+/// Percent-encodes everything but RFC 3986 §2.3's unreserved characters.
+pub fn percent_encode(text: &str, out: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
     }
 }
 
@@ -78,6 +395,132 @@ impl<'de> Deserialize<'de> for Template {
     /// Accepts every namespace: the text was checked when the plan was made.
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        Ok(Self { text })
+        Self::parse(&text, &NAMESPACES).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn template(text: &str) -> Template {
+        Template::parse(text, &NAMESPACES).unwrap()
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_an_escape_stays_text() {
+        let record = json!({"id": 7, "odd}|name": "x", "on": true});
+        let scope = Scope {
+            record: Some(&record),
+            ..Scope::default()
+        };
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("", ""),
+            ("a ${record.id} b ${record.on}", "a 7 b true"),
+            ("$${record.id} $ $$ ${ record.id }", "${record.id} $ $$ 7"),
+            (r#"${record["odd}|name"]}!"#, "x!"),
+        ] {
+            assert_eq!(template(text).render(&scope).unwrap(), expected, "{text}");
+        }
+        assert!(template("$${record.id}").is_literal());
+    }
+
+    #[test]
+    fn a_placeholder_that_is_the_whole_text_keeps_its_type() {
+        let record = json!({"id": 7, "list": [1]});
+        let scope = Scope {
+            record: Some(&record),
+            ..Scope::default()
+        };
+        let value = |text: &str| template(text).render_value(&scope).unwrap();
+        assert_eq!(value("${record.id}"), json!(7));
+        assert_eq!(value("${record.list}"), json!([1]));
+        assert_eq!(value("${record}"), record);
+        assert_eq!(value("n${record.id}"), json!("n7"));
+        assert_eq!(value("${record.list | json}"), json!("[1]"));
+    }
+
+    #[test]
+    fn a_filter_quotes_a_value() {
+        let matching = json!({"Name": r#"O'Hara "\"#});
+        let scope = Scope {
+            matching: Some(&matching),
+            ..Scope::default()
+        };
+        let text = |text: &str| template(text).render(&scope).unwrap();
+        assert_eq!(text("${match.Name | backslash}"), r#"O\'Hara \"\\"#);
+        assert_eq!(text("${match.Name|doubled}"), r#"O''Hara "\"#);
+        assert_eq!(text("${match.Name | json}"), r#""O'Hara \"\\""#);
+        assert_eq!(text("${match.Name | urlencode}"), "O%27Hara%20%22%5C");
+    }
+
+    #[test]
+    fn in_a_url_every_value_is_encoded_and_none_changes_the_path() {
+        let key = json!({"id": "a/b?c=ü", "n": 5, "empty": "", "up": "..", "fine": "..."});
+        let scope = Scope {
+            key: Some(&key),
+            ..Scope::default()
+        };
+        let url = |text: &str| template(text).render_url(&scope);
+        assert_eq!(
+            url("/x/${key.id}?n=${key.n}").unwrap(),
+            "/x/a%2Fb%3Fc%3D%C3%BC?n=5"
+        );
+        assert_eq!(url("/${key.id | urlencode}").unwrap(), "/a%2Fb%3Fc%3D%C3%BC");
+        assert_eq!(url("/${key.fine}").unwrap(), "/...");
+        assert!(url("/${key.empty}").is_err());
+        assert!(url("/${key.up}/x").is_err());
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_named() {
+        let record = json!({"none": null, "list": []});
+        let scope = Scope {
+            record: Some(&record),
+            ..Scope::default()
+        };
+        let problem = |text: &str| template(text).render(&scope).unwrap_err().problem;
+        assert_eq!(problem("${record.a.b}!"), "${record.a.b} has no value");
+        assert_eq!(problem("${record.none}!"), "${record.none} is null");
+        assert!(problem("${record.list}!").contains("filter json"));
+        assert!(problem("${parent.id}").contains("there is no parent here"));
+        for (text, part) in [
+            ("${nothing.x}", "known are: record, key"),
+            ("${page.x}", "known are: record, key"),
+            ("${}", "known are: record, key"),
+            ("${record.x", "without }"),
+            ("${record.}", "ends with a dot"),
+            ("${record.x | shout}", "unknown filter \"shout\""),
+            ("${record.x y}", "odd names"),
+        ] {
+            let error = Template::parse(text, &["record", "key"]).unwrap_err();
+            assert!(error.problem.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_paths_of_a_namespace_come_once() {
+        let made = template("${source.id}/${source.a.b}/${source.id}/${key.x}");
+        let paths: Vec<_> = made.paths_of("source").iter().map(Path::to_string).collect();
+        assert_eq!(paths, ["id", "a.b"]);
+        let again: Template = serde_json::from_value(json!(made)).unwrap();
+        assert_eq!(again, made);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in any::<String>()) {
+            let _ = Template::parse(&text, &NAMESPACES);
+            let _ = Template::parse(&format!("${{record{text}}}"), &NAMESPACES);
+        }
+
+        #[test]
+        fn text_without_a_dollar_is_itself(text in "[^$]{0,40}") {
+            prop_assert_eq!(template(&text).render(&Scope::default()).unwrap(), text);
+        }
     }
 }
