@@ -32,22 +32,77 @@ pub(super) struct Adaptive {
     paused_until: Instant,
     /// When the next request may be sent under `rate`.
     next: Instant,
-    /// Since when requests are counted, and how many were sent and refused since.
+    /// The last refusal that told something new.
     since: Instant,
-    sent: u32,
-    refused: u32,
+    /// What was taken lately, over several lengths of time: a system's window may be a second or an hour,
+    /// and a quiet hour before a burst says nothing about the limit.
+    windows: [Window; 4],
     /// Refusals in a row without a request that was taken, for waits of our own choice.
     in_a_row: u32,
 }
 
+/// Requests taken in the running window and the one before it.
+struct Window {
+    length: Duration,
+    start: Instant,
+    count: u32,
+    before: Option<(Instant, u32)>,
+}
+
+impl Window {
+    fn new(seconds: u64, now: Instant) -> Self {
+        Self {
+            length: Duration::from_secs(seconds),
+            start: now,
+            count: 0,
+            before: None,
+        }
+    }
+
+    fn add(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.start);
+        if age > self.length {
+            self.before = (age < self.length * 2).then_some((self.start, self.count));
+            (self.start, self.count) = (now, 0);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Requests a second, were nothing sent until `until`.
+    fn rate(&self, until: Instant) -> f64 {
+        let (start, count) = self.before.unwrap_or((self.start, 0));
+        let count = f64::from(count.saturating_add(self.count).max(1));
+        count
+            / until
+                .saturating_duration_since(start)
+                .as_secs_f64()
+                .max(0.001)
+    }
+}
+
+/// Windows of a second, ten, a minute and an hour.
+fn windows(now: Instant) -> [Window; 4] {
+    [1, 10, 60, 3600].map(|seconds| Window::new(seconds, now))
+}
+
 impl Adaptive {
     pub fn new(now: Instant) -> Self {
-        Self { rate: None, refused_at: 0.0, paused_until: now, next: now, since: now, sent: 0, refused: 0, in_a_row: 0 }
+        Self {
+            rate: None,
+            refused_at: 0.0,
+            paused_until: now,
+            next: now,
+            since: now,
+            windows: windows(now),
+            in_a_row: 0,
+        }
     }
 
     /// A request was sent while nothing holds anybody back.
-    pub fn sent(&mut self) {
-        self.sent = self.sent.saturating_add(1);
+    pub fn sent(&mut self, now: Instant) {
+        for window in &mut self.windows {
+            window.add(now);
+        }
     }
 
     /// Takes the next slot (`None`: send now), or says until when to wait.
@@ -56,9 +111,13 @@ impl Adaptive {
         if until > now {
             return Some(until);
         }
-        self.sent();
+        self.sent(now);
         if let Some(rate) = &mut self.rate {
-            let growth = if *rate < self.refused_at * DECREASE.1 { RECOVER } else { EXPLORE };
+            let growth = if *rate < self.refused_at * DECREASE.1 {
+                RECOVER
+            } else {
+                EXPLORE
+            };
             let earliest = now.checked_sub(CATCH_UP).unwrap_or(now);
             let behind = self.next < earliest;
             self.next = self.next.max(earliest) + Duration::from_secs_f64(1.0 / *rate);
@@ -72,25 +131,33 @@ impl Adaptive {
 
     /// A request that was sent at `sent` was refused.
     pub fn refused(&mut self, sent: Instant, wait: Option<Duration>, now: Instant) {
-        self.refused = self.refused.saturating_add(1);
+        for window in &mut self.windows {
+            window.count = window.count.saturating_sub(1);
+        }
         // Requests that were under way at the first refusal tell nothing new about the rate.
         let same_event = self.rate.is_some() && sent <= self.since;
         if !same_event {
             self.in_a_row = self.in_a_row.saturating_add(1);
         }
-        let wait = wait.unwrap_or_else(|| (FIRST_WAIT * 2_u32.saturating_pow(self.in_a_row.clamp(1, 10) - 1)).min(LONGEST_WAIT));
+        let wait = wait.unwrap_or_else(|| {
+            (FIRST_WAIT * 2_u32.saturating_pow(self.in_a_row.clamp(1, 10) - 1)).min(LONGEST_WAIT)
+        });
         let until = now + wait;
         if !same_event {
-            self.learn(until);
+            self.learn(until, now);
             self.since = now;
         }
         self.paused_until = self.paused_until.max(until);
     }
 
-    /// Lowers the rate: to what the system took from the end of the last pause to the end of this one.
-    fn learn(&mut self, until: Instant) {
-        let taken = f64::from(self.sent.saturating_sub(self.refused).max(1));
-        let measured = taken / until.saturating_duration_since(self.since).as_secs_f64().max(0.001);
+    /// Lowers the rate to what the system took until this pause ends. The next measure begins now, so
+    /// that it has this pause in it.
+    fn learn(&mut self, until: Instant, now: Instant) {
+        let measured = self
+            .windows
+            .iter()
+            .map(|w| w.rate(until))
+            .fold(0.0, f64::max);
         let rate = match self.rate {
             None => measured * MARGIN,
             Some(rate) => (measured * MARGIN).clamp(rate * DECREASE.0, rate * DECREASE.1),
@@ -98,7 +165,7 @@ impl Adaptive {
         self.refused_at = self.rate.unwrap_or(measured);
         self.rate = Some(rate.clamp(LOWEST, UNBOUNDED));
         self.next = until;
-        (self.sent, self.refused) = (0, 0);
+        self.windows = windows(now);
     }
 
     /// A request was taken; true when nothing holds anybody back any more.
@@ -140,7 +207,11 @@ mod tests {
             } else {
                 refused += 1;
                 let rest = start + Duration::from_secs(second + 1) - now;
-                adaptive.refused(now, Some(Duration::from_secs(rest.as_secs_f64().ceil() as u64)), now);
+                adaptive.refused(
+                    now,
+                    Some(Duration::from_secs(rest.as_secs_f64().ceil() as u64)),
+                    now,
+                );
             }
             now += Duration::from_micros(60);
         }
@@ -165,7 +236,7 @@ mod tests {
     fn a_pause_holds_everybody_until_it_ends() {
         let now = Instant::now();
         let mut adaptive = Adaptive::new(now);
-        adaptive.sent();
+        adaptive.sent(now);
         adaptive.refused(now, Some(Duration::from_secs(7)), now);
         assert_eq!(adaptive.next(now), Some(now + Duration::from_secs(7)));
         assert_eq!(adaptive.next(now + Duration::from_secs(7)), None);
@@ -177,7 +248,7 @@ mod tests {
         let later = now + Duration::from_secs(1);
         let mut adaptive = Adaptive::new(now);
         for _ in 0..100 {
-            adaptive.sent();
+            adaptive.sent(now);
         }
         adaptive.refused(now, Some(Duration::from_secs(1)), later);
         let rate = adaptive.rate;
@@ -196,5 +267,34 @@ mod tests {
         let later = now + Duration::from_secs(1);
         adaptive.refused(later, None, later);
         assert_eq!(adaptive.paused_until, later + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_quiet_hour_before_a_burst_does_not_lower_what_is_learned() {
+        let mut now = Instant::now();
+        let mut adaptive = Adaptive::new(now);
+        for _ in 0..60 {
+            adaptive.sent(now);
+            now += Duration::from_secs(60);
+        }
+        for _ in 0..301 {
+            adaptive.sent(now);
+        }
+        adaptive.refused(now, Some(Duration::from_secs(1)), now);
+        let rate = adaptive.rate.unwrap();
+        assert!((200.0..310.0).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_limit_by_the_minute_is_learned_from_a_slow_start() {
+        let start = Instant::now();
+        let mut adaptive = Adaptive::new(start);
+        for i in 0..121 {
+            adaptive.sent(start + Duration::from_millis(i * 100));
+        }
+        let now = start + Duration::from_secs(12);
+        adaptive.refused(now, Some(Duration::from_secs(48)), now);
+        let rate = adaptive.rate.unwrap();
+        assert!((1.5..2.1).contains(&rate), "{rate}");
     }
 }

@@ -43,6 +43,13 @@ enum Carried {
     Cookie(SecretString),
 }
 
+/// A credential that was read or asked for just now.
+struct Obtained {
+    carried: Carried,
+    hidden: Vec<SecretString>,
+    valid_until: Option<Instant>,
+}
+
 pub(super) struct Authenticator {
     plan: Arc<ConnectionPlan>,
     secrets: Secrets,
@@ -68,7 +75,10 @@ pub(super) struct Secrets {
 impl Secrets {
     /// The value of a Secret's key, without the line end that files have.
     pub async fn read(&self, reference: &SecretRef) -> Result<SecretString, Failure> {
-        let found = self.source.read(&self.namespace, &reference.name, &reference.key).await;
+        let found = self
+            .source
+            .read(&self.namespace, &reference.name, &reference.key)
+            .await;
         let secret = found.map_err(|problem| {
             let text = format!(
                 "{}: Secret {}/{} key {}: {problem}",
@@ -78,25 +88,45 @@ impl Secrets {
         })?;
         let text = secret.expose_secret();
         let trimmed = text.trim_end_matches(['\r', '\n']);
-        Ok(if trimmed.len() == text.len() { secret } else { SecretString::from(trimmed) })
+        Ok(if trimmed.len() == text.len() {
+            secret
+        } else {
+            SecretString::from(trimmed)
+        })
     }
 }
 
 impl Authenticator {
-    pub fn new(plan: Arc<ConnectionPlan>, source: Arc<dyn SecretSource>, store: Arc<dyn TokenStore>) -> Self {
-        let secrets = Secrets { source, namespace: plan.namespace.clone(), resource: plan.resource() };
+    pub fn new(
+        plan: Arc<ConnectionPlan>,
+        source: Arc<dyn SecretSource>,
+        store: Arc<dyn TokenStore>,
+    ) -> Self {
+        let secrets = Secrets {
+            source,
+            namespace: plan.namespace.clone(),
+            resource: plan.resource(),
+        };
         let tokens = Tokens::new(Arc::clone(&plan), secrets.clone(), store);
         Self {
             plan,
             secrets,
             current: RwLock::new(None),
-            renewing: Mutex::new(Renewing { tokens, serial: 0, failed: None }),
+            renewing: Mutex::new(Renewing {
+                tokens,
+                serial: 0,
+                failed: None,
+            }),
         }
     }
 
     /// The credential to send. `rejected` is the one that a 401 came for: it is renewed once, by the
     /// first who asks, for all.
-    pub async fn credential(&self, transport: &Transport, rejected: Option<&Credential>) -> Result<Arc<Credential>, Failure> {
+    pub async fn credential(
+        &self,
+        transport: &Transport,
+        rejected: Option<&Credential>,
+    ) -> Result<Arc<Credential>, Failure> {
         if let Some(usable) = self.usable(rejected) {
             return Ok(usable);
         }
@@ -109,12 +139,20 @@ impl Authenticator {
         {
             return Err(failure.clone());
         }
-        let before = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match self.renew(&mut renewing, transport, before.as_deref(), rejected).await {
+        let before = self
+            .current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match self
+            .renew(&mut renewing, transport, before.as_deref(), rejected)
+            .await
+        {
             Ok(credential) => {
                 let credential = Arc::new(credential);
                 renewing.failed = None;
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&credential));
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Arc::clone(&credential));
                 Ok(credential)
             }
             Err(failure) => {
@@ -127,11 +165,14 @@ impl Authenticator {
     fn usable(&self, rejected: Option<&Credential>) -> Option<Arc<Credential>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let credential = current.as_ref()?;
-        let valid = credential.valid_until.is_none_or(|until| Instant::now() < until);
+        let valid = credential
+            .valid_until
+            .is_none_or(|until| Instant::now() < until);
         let other = rejected.is_none_or(|rejected| rejected.serial != credential.serial);
         (valid && other).then(|| Arc::clone(credential))
     }
 
+    /// Reads or asks for the credential again. Fails when that gives the one that was rejected.
     async fn renew(
         &self,
         renewing: &mut Renewing,
@@ -139,32 +180,11 @@ impl Authenticator {
         before: Option<&Credential>,
         rejected: Option<&Credential>,
     ) -> Result<Credential, Failure> {
-        let fresh = Some(Instant::now() + FRESH);
-        let (carried, hidden, valid_until) = match &self.plan.auth {
-            AuthPlan::None => (Carried::Nothing, vec![], None),
-            AuthPlan::Fixed { secret, send_as } => {
-                let secret = self.secrets.read(secret).await?;
-                (self.carry(send_as, &secret)?, vec![secret], fresh)
-            }
-            AuthPlan::Basic { username, password } => {
-                let user = self.secrets.read(username).await?;
-                let password = match password {
-                    Some(password) => self.secrets.read(password).await?,
-                    None => SecretString::from(""),
-                };
-                let pair = SecretString::from(STANDARD.encode(format!("{}:{}", user.expose_secret(), password.expose_secret())));
-                let value = self.header(format!("Basic {}", pair.expose_secret()))?;
-                (Carried::Header(AUTHORIZATION, value), vec![password, pair], fresh)
-            }
-            AuthPlan::OAuth2(oauth) => {
-                let Token { secret, valid_until } = renewing.tokens.oauth(transport, oauth).await?;
-                (self.carry(&oauth.send_as, &secret)?, vec![secret], valid_until)
-            }
-            AuthPlan::Session(session) => {
-                let Token { secret, valid_until } = renewing.tokens.session(transport, session).await?;
-                (self.carry(&session.send_as, &secret)?, vec![secret], valid_until)
-            }
-        };
+        let Obtained {
+            carried,
+            hidden,
+            valid_until,
+        } = self.obtain(renewing, transport).await?;
         let text: Vec<&str> = hidden.iter().map(ExposeSecret::expose_secret).collect();
         let fingerprint = Fingerprint::of(text.join("\n").as_bytes());
         if rejected.is_some_and(|rejected| rejected.fingerprint == fingerprint) {
@@ -174,7 +194,80 @@ impl Authenticator {
         if before.is_none_or(|before| before.fingerprint != fingerprint) {
             renewing.serial += 1;
         }
-        Ok(Credential { carried, serial: renewing.serial, fingerprint, valid_until, hidden })
+        Ok(Credential {
+            carried,
+            serial: renewing.serial,
+            fingerprint,
+            valid_until,
+            hidden,
+        })
+    }
+
+    async fn obtain(
+        &self,
+        renewing: &mut Renewing,
+        transport: &Transport,
+    ) -> Result<Obtained, Failure> {
+        let fresh = Some(Instant::now() + FRESH);
+        let (send_as, token) = match &self.plan.auth {
+            AuthPlan::None => {
+                return Ok(Obtained {
+                    carried: Carried::Nothing,
+                    hidden: vec![],
+                    valid_until: None,
+                });
+            }
+            AuthPlan::Basic { username, password } => {
+                return self.basic(username, password.as_ref()).await;
+            }
+            AuthPlan::Fixed { secret, send_as } => (
+                send_as,
+                Token {
+                    secret: self.secrets.read(secret).await?,
+                    valid_until: fresh,
+                },
+            ),
+            AuthPlan::OAuth2(plan) => {
+                (&plan.send_as, renewing.tokens.oauth(transport, plan).await?)
+            }
+            AuthPlan::Session(plan) => (
+                &plan.send_as,
+                renewing.tokens.session(transport, plan).await?,
+            ),
+        };
+        let carried = self.carry(send_as, &token.secret)?;
+        Ok(Obtained {
+            carried,
+            hidden: vec![token.secret],
+            valid_until: token.valid_until,
+        })
+    }
+
+    /// User and password (RFC 7617).
+    async fn basic(
+        &self,
+        username: &SecretRef,
+        password: Option<&SecretRef>,
+    ) -> Result<Obtained, Failure> {
+        let user = self.secrets.read(username).await?;
+        let password = match password {
+            Some(password) => Some(self.secrets.read(password).await?),
+            None => None,
+        };
+        let secret = password.as_ref().map_or("", |p| p.expose_secret());
+        let pair =
+            SecretString::from(STANDARD.encode(format!("{}:{secret}", user.expose_secret())));
+        let carried = Carried::Header(
+            AUTHORIZATION,
+            self.header(format!("Basic {}", pair.expose_secret()))?,
+        );
+        // Without a password the user name is the secret.
+        let hidden = vec![password.unwrap_or(user), pair];
+        Ok(Obtained {
+            carried,
+            hidden,
+            valid_until: Some(Instant::now() + FRESH),
+        })
     }
 
     /// The failure of a 401 that a renewal did not help.
@@ -186,7 +279,11 @@ impl Authenticator {
             AuthPlan::OAuth2(_) => "a new access token is not accepted (401); check scopes and audience in spec.auth.oauth2".to_owned(),
             AuthPlan::Session(_) => "a new session's token is not accepted (401); check token and sendAs in spec.auth.session".to_owned(),
         };
-        let mut failure = Failure::new(Class::Authentication, true, format!("{}: {what}", self.plan.resource()));
+        let mut failure = Failure::new(
+            Class::Authentication,
+            true,
+            format!("{}: {what}", self.plan.resource()),
+        );
         failure.status = Some(401);
         failure
     }
@@ -197,7 +294,8 @@ impl Authenticator {
             Place::Query => Carried::Query(send_as.name.clone(), text.into()),
             Place::Cookie => Carried::Cookie(format!("{}={text}", send_as.name).into()),
             Place::Header | Place::Body => {
-                let name = HeaderName::from_bytes(send_as.name.as_bytes()).map_err(|_| self.unsendable())?;
+                let name = HeaderName::from_bytes(send_as.name.as_bytes())
+                    .map_err(|_| self.unsendable())?;
                 Carried::Header(name, self.header(text)?)
             }
         })
@@ -210,8 +308,17 @@ impl Authenticator {
     }
 
     fn unsendable(&self) -> Failure {
-        let text = format!("{}: the credential holds a character that no header may hold; check its Secret", self.plan.resource());
+        let text = format!(
+            "{}: the credential holds a character that no header may hold; check its Secret",
+            self.plan.resource()
+        );
         Failure::new(Class::Configuration, false, text)
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential {}", self.serial)
     }
 }
 

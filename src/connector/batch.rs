@@ -9,11 +9,14 @@ use serde_json::{Map, Value};
 use super::body::wrapped;
 use super::classify::{self, Asked, Verdict, unsure};
 use super::client::Reply;
+use super::failure::shorten;
 use super::write::Shape;
 use super::{Done, Item};
 use crate::expression::{Path, Scope};
 use crate::plan::ConnectionPlan;
-use crate::plan::connection::{BatchPlan, BodyPlan, Correlate, InjectionPlan, Operation, Place, read_id};
+use crate::plan::connection::{
+    BatchPlan, BodyPlan, Correlate, InjectionPlan, Operation, Place, read_id,
+};
 use crate::record::{Class, Failure, scalar_text};
 
 /// A batch's body, and what its results are found by.
@@ -38,15 +41,20 @@ pub(super) fn build(
     let injects = inject.iter().any(|(i, _)| i.place == Place::Body);
     let plain = plan.item.is_root() && plan.key.is_none() && by_key.is_none();
     if plain && plan.at.is_root() && !injects {
-        return Ok(Built { body: joined(items), sent: vec![] });
+        return Ok(Built {
+            body: joined(items),
+            sent: vec![],
+        });
     }
     let mut list = Vec::with_capacity(items.len());
     let mut sent = Vec::with_capacity(items.len());
     for item in items {
-        let record: Value = serde_json::from_slice(item.body).map_err(|_| "a mapped record is not JSON".to_owned())?;
+        let record: Value = serde_json::from_slice(item.body)
+            .map_err(|_| "a mapped record is not JSON".to_owned())?;
         let mut value = wrapped(Some(&plan.item), record)?;
         if let (Some(key), Some(id)) = (&plan.key, item.id) {
-            key.set(&mut value, id.to_value()).map_err(|e| e.to_string())?;
+            key.set(&mut value, id.to_value())
+                .map_err(|e| e.to_string())?;
         }
         if let Some(path) = by_key {
             sent.push(path.get(&value).and_then(scalar_text));
@@ -55,7 +63,10 @@ pub(super) fn build(
     }
     let mut root = match &operation.body {
         BodyPlan::Template { template, .. } => {
-            let scope = Scope { settings: Some(&connection.settings), ..Scope::default() };
+            let scope = Scope {
+                settings: Some(&connection.settings),
+                ..Scope::default()
+            };
             template.render(&scope).map_err(|e| e.to_string())?
         }
         BodyPlan::None | BodyPlan::Record { .. } => Value::Object(Map::new()),
@@ -63,12 +74,20 @@ pub(super) fn build(
     if plan.at.is_root() {
         root = Value::Array(list);
     } else {
-        plan.at.set(&mut root, Value::Array(list)).map_err(|e| e.to_string())?;
+        plan.at
+            .set(&mut root, Value::Array(list))
+            .map_err(|e| e.to_string())?;
     }
     for (injection, value) in inject.iter().filter(|(i, _)| i.place == Place::Body) {
-        injection.path.set(&mut root, value.clone()).map_err(|e| e.to_string())?;
+        injection
+            .path
+            .set(&mut root, value.clone())
+            .map_err(|e| e.to_string())?;
     }
-    Ok(Built { body: serde_json::to_vec(&root).map_err(|e| e.to_string())?, sent })
+    Ok(Built {
+        body: serde_json::to_vec(&root).map_err(|e| e.to_string())?,
+        sent,
+    })
 }
 
 /// The records as a JSON list, none of them parsed.
@@ -96,30 +115,52 @@ pub(super) fn results(
     reply: &Reply,
     count: usize,
 ) -> Result<Vec<Result<Done, Failure>>, String> {
-    let judge = Judge { connection, shape, plan, asked, reply };
+    let judge = Judge {
+        connection,
+        shape,
+        plan,
+        asked,
+        reply,
+    };
     if judge.nothing_to_read() {
         return Ok((0..count).map(|_| Ok(Done::default())).collect());
     }
-    let body: Value = serde_json::from_slice(&reply.body).map_err(|_| "the answer is not JSON".to_owned())?;
+    let body: Value =
+        serde_json::from_slice(&reply.body).map_err(|_| "the answer is not JSON".to_owned())?;
     let list = |path: &Path| path.get(&body).and_then(Value::as_array);
     let good = list(&plan.results);
     let bad = plan.errors.as_ref().and_then(list);
     if good.is_none() && bad.is_none() {
-        return Err(format!("the answer has no list of results at {:?}; check batch.results", plan.results.to_string()));
+        return Err(format!(
+            "the answer has no list of results at {:?}; check batch.results",
+            plan.results.to_string()
+        ));
     }
-    let (good, bad) = (good.map(Vec::as_slice).unwrap_or_default(), bad.map(Vec::as_slice).unwrap_or_default());
+    let (good, bad) = (
+        good.map(Vec::as_slice).unwrap_or_default(),
+        bad.map(Vec::as_slice).unwrap_or_default(),
+    );
     let Correlate::ByKey { answered, .. } = &plan.correlate else {
         if good.len() > count {
-            return Err(format!("the answer has {} results for {count} records", good.len()));
+            return Err(format!(
+                "the answer has {} results for {count} records",
+                good.len()
+            ));
         }
-        return Ok((0..count).map(|i| judge.result(good.get(i), false, &body)).collect());
+        return Ok((0..count)
+            .map(|i| judge.result(good.get(i), false, &body))
+            .collect());
     };
-    let mut by_key: HashMap<String, (&Value, bool)> = HashMap::with_capacity(good.len() + bad.len());
+    let mut by_key: HashMap<String, (&Value, bool)> =
+        HashMap::with_capacity(good.len() + bad.len());
     for (results, failed) in [(good, false), (bad, true)] {
         for result in results {
             if let Some(key) = answered.get(result).and_then(scalar_text) {
                 // Two results of one key: the failure is the one that must not be overlooked.
-                by_key.entry(key).and_modify(|known| known.1 |= failed).or_insert((result, failed));
+                by_key
+                    .entry(key)
+                    .and_modify(|known| known.1 |= failed)
+                    .or_insert((result, failed));
             }
         }
     }
@@ -142,15 +183,28 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// Whether a success of the whole is one of every item: no ids, statuses, errors or rules to look at.
     fn nothing_to_read(&self) -> bool {
-        let plain = self.shape.ids.is_empty() && self.plan.status.is_none() && self.plan.errors.is_none();
-        plain && self.plan.results.is_root() && !self.connection.responses.iter().any(|r| r.per_item)
+        let plain =
+            self.shape.ids.is_empty() && self.plan.status.is_none() && self.plan.errors.is_none();
+        plain
+            && self.plan.results.is_root()
+            && !self.connection.responses.iter().any(|r| r.per_item)
     }
 
     fn result(&self, result: Option<&Value>, failed: bool, body: &Value) -> Result<Done, Failure> {
         let Some(result) = result else {
-            return Err(self.failure(unsure(self.shape.purpose), None, "the answer says nothing about this record of the batch", None));
+            return Err(self.failure(
+                unsure(self.shape.purpose),
+                None,
+                "the answer says nothing about this record of the batch",
+                None,
+            ));
         };
-        let own = self.plan.status.as_ref().and_then(|path| path.get(result)).and_then(status_of);
+        let own = self
+            .plan
+            .status
+            .as_ref()
+            .and_then(|path| path.get(result))
+            .and_then(status_of);
         let status = own.unwrap_or(self.reply.status);
         let rules = &self.connection.responses;
         let headers = &self.reply.headers;
@@ -158,13 +212,24 @@ impl Judge<'_> {
         let verdict = match (by_rule, own) {
             (Some(verdict), _) => verdict,
             (None, Some(status)) => classify::by_status(self.shape.purpose, status, headers),
-            (None, None) if failed => Verdict::Failed { class: Class::Permanent, wait: None },
+            (None, None) if failed => Verdict::Failed {
+                class: Class::Permanent,
+                wait: None,
+            },
             (None, None) => Verdict::Success,
         };
         match verdict {
             // An item in the list of errors failed even where its own status says nothing of it.
-            Verdict::Success if failed && by_rule.is_none() => Err(self.refused(Class::Permanent, own, result)),
-            Verdict::Success => Ok(Done { id: if self.shape.ids.is_empty() { None } else { read_id(self.shape.ids, result) } }),
+            Verdict::Success if failed && by_rule.is_none() => {
+                Err(self.refused(Class::Permanent, own, result))
+            }
+            Verdict::Success => Ok(Done {
+                id: if self.shape.ids.is_empty() {
+                    None
+                } else {
+                    read_id(self.shape.ids, result)
+                },
+            }),
             Verdict::Ignored => Ok(Done::default()),
             Verdict::Failed { class, wait } => {
                 let mut failure = self.refused(class, own, result);
@@ -182,14 +247,25 @@ impl Judge<'_> {
         self.failure(class, status, &what, Some(result))
     }
 
-    fn failure(&self, class: Class, status: Option<StatusCode>, what: &str, result: Option<&Value>) -> Failure {
+    fn failure(
+        &self,
+        class: Class,
+        status: Option<StatusCode>,
+        what: &str,
+        result: Option<&Value>,
+    ) -> Failure {
         let operation = self.shape.operation;
-        let text = format!("{}: {} {}: {what}", self.connection.resource(), operation.method, operation.path.source());
+        let text = format!(
+            "{}: {} {}: {what}",
+            self.connection.resource(),
+            operation.method,
+            operation.path.source()
+        );
         let mut failure = Failure::new(class, true, text);
         failure.status = Some(status.unwrap_or(self.reply.status).as_u16());
         failure.excerpt = result.map(|result| {
-            let mut text = result.to_string();
-            text.truncate(text.floor_char_boundary(512));
+            let mut text = self.reply.credential.hide(result.to_string());
+            shorten(&mut text);
             text
         });
         failure
@@ -199,6 +275,8 @@ impl Judge<'_> {
 /// An item's status, as a number or as text.
 fn status_of(value: &Value) -> Option<StatusCode> {
     let text = scalar_text(value)?;
-    let digits = text.get(..3).filter(|_| text.as_bytes().get(3).is_none_or(|b| !b.is_ascii_digit()))?;
+    let digits = text
+        .get(..3)
+        .filter(|_| text.as_bytes().get(3).is_none_or(|b| !b.is_ascii_digit()))?;
     StatusCode::from_u16(digits.parse().ok()?).ok()
 }

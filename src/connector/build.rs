@@ -48,15 +48,28 @@ pub(super) struct Parts<'a> {
 
 impl Base {
     pub fn new(plan: &ConnectionPlan) -> Result<Self, Failure> {
-        let wrong = |what: String| Failure::new(Class::Configuration, false, format!("{}: {what}", plan.resource()));
-        let url = Url::parse(&plan.base_url).map_err(|e| wrong(format!("spec.http.baseURL: {e}")))?;
+        let wrong = |what: String| {
+            Failure::new(
+                Class::Configuration,
+                false,
+                format!("{}: {what}", plan.resource()),
+            )
+        };
+        let url =
+            Url::parse(&plan.base_url).map_err(|e| wrong(format!("spec.http.baseURL: {e}")))?;
         let mut headers = HeaderMap::new();
         for (name, value) in &plan.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| wrong(format!("spec.http.headers: {e}")))?;
-            let value = HeaderValue::from_str(value).map_err(|e| wrong(format!("spec.http.headers.{name}: {e}")))?;
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|e| wrong(format!("spec.http.headers: {e}")))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|e| wrong(format!("spec.http.headers.{name}: {e}")))?;
             headers.insert(name, value);
         }
-        Ok(Self { url, text: plan.base_url.clone(), headers })
+        Ok(Self {
+            url,
+            text: plan.base_url.clone(),
+            headers,
+        })
     }
 
     /// Whether a URL has the origin that credentials are for.
@@ -67,12 +80,18 @@ impl Base {
     /// The path of a URL below the base URL.
     pub fn below(&self, url: &Url) -> String {
         let base = self.url.path().trim_end_matches('/');
-        url.path().strip_prefix(base).unwrap_or(url.path()).to_owned()
+        url.path()
+            .strip_prefix(base)
+            .unwrap_or(url.path())
+            .to_owned()
     }
 
     pub fn prepare(&self, plan: &ConnectionPlan, parts: Parts<'_>) -> Result<Prepared, Failure> {
         let operation = parts.operation;
-        let scope = Scope { settings: Some(&plan.settings), ..parts.scope };
+        let scope = Scope {
+            settings: Some(&plan.settings),
+            ..parts.scope
+        };
         let failed = |error: TemplateError| unrenderable(plan, operation, &error.to_string());
         let mut url = match parts.url {
             Some(link) => self.linked(plan, operation, link)?,
@@ -80,13 +99,21 @@ impl Base {
         };
         let mut headers = self.headers.clone();
         for (name, template) in &operation.headers {
-            insert(plan, operation, &mut headers, name, &template.render(&scope).map_err(failed)?)?;
+            insert(
+                plan,
+                operation,
+                &mut headers,
+                name,
+                &template.render(&scope).map_err(failed)?,
+            )?;
         }
         for (injection, value) in parts.inject {
             let text = || scalar_text(value).unwrap_or_default();
             match injection.place {
                 Place::Header => insert(plan, operation, &mut headers, &injection.name, &text())?,
-                Place::Cookie => add_cookie(plan, operation, &mut headers, &injection.name, &text())?,
+                Place::Cookie => {
+                    add_cookie(plan, operation, &mut headers, &injection.name, &text())?
+                }
                 Place::Query => set_query(&mut url, &injection.name, &text()),
                 Place::Body => {}
             }
@@ -97,23 +124,41 @@ impl Base {
                 .map_err(|what| unrenderable(plan, operation, &what))?,
         };
         if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(match operation.body.encoding() {
-                Encoding::Form => "application/x-www-form-urlencoded",
-                Encoding::Json | Encoding::None => "application/json",
-            }));
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static(match operation.body.encoding() {
+                    Encoding::Form => "application/x-www-form-urlencoded",
+                    Encoding::Json | Encoding::None => "application/json",
+                }),
+            );
         }
         let method = Method::from_bytes(operation.method.as_bytes())
             .map_err(|_| unrenderable(plan, operation, "the method is none"))?;
-        Ok(Prepared { method, path: self.below(&url), url, headers, body })
+        Ok(Prepared {
+            method,
+            path: self.below(&url),
+            url,
+            headers,
+            body,
+        })
     }
 
     /// The operation's own URL.
-    fn rendered(&self, plan: &ConnectionPlan, operation: &Operation, scope: &Scope<'_>) -> Result<Url, Failure> {
+    fn rendered(
+        &self,
+        plan: &ConnectionPlan,
+        operation: &Operation,
+        scope: &Scope<'_>,
+    ) -> Result<Url, Failure> {
         let failed = |error: TemplateError| unrenderable(plan, operation, &error.to_string());
         let path = operation.path.render_url(scope).map_err(failed)?;
         // A value such as `..` would climb out of its place in the path (RFC 3986 section 5.2.4).
         if !operation.path.is_literal() && path.split('/').any(is_dots) {
-            return Err(unrenderable(plan, operation, "a value in the path is . or .., which names another path"));
+            return Err(unrenderable(
+                plan,
+                operation,
+                "a value in the path is . or .., which names another path",
+            ));
         }
         let mut url = Url::parse(&[self.text.as_str(), path.as_str()].concat())
             .map_err(|error| unrenderable(plan, operation, &error.to_string()))?;
@@ -130,13 +175,24 @@ impl Base {
     }
 
     /// A URL that the system sent; only its own origin gets our credentials.
-    fn linked(&self, plan: &ConnectionPlan, operation: &Operation, link: &str) -> Result<Url, Failure> {
-        let url = self.url.join(link).map_err(|_| unrenderable(plan, operation, "the link to the next page is not a URL"))?;
+    fn linked(
+        &self,
+        plan: &ConnectionPlan,
+        operation: &Operation,
+        link: &str,
+    ) -> Result<Url, Failure> {
+        let url = self
+            .url
+            .join(link)
+            .map_err(|_| unrenderable(plan, operation, "the link to the next page is not a URL"))?;
         if !self.same_origin(&url) {
             let text = format!(
                 "{}: {} {}: the answer links to {}, another origin than baseURL ({}); credentials are not sent there",
-                plan.resource(), operation.method, operation.path.source(),
-                url.origin().ascii_serialization(), self.url.origin().ascii_serialization(),
+                plan.resource(),
+                operation.method,
+                operation.path.source(),
+                url.origin().ascii_serialization(),
+                self.url.origin().ascii_serialization(),
             );
             return Err(Failure::new(Class::Configuration, false, text));
         }
@@ -146,7 +202,12 @@ impl Base {
 
 /// A value that cannot be put into the request: this record's fault, and it will stay so.
 pub(super) fn unrenderable(plan: &ConnectionPlan, operation: &Operation, what: &str) -> Failure {
-    let text = format!("{}: {} {}: {what}", plan.resource(), operation.method, operation.path.source());
+    let text = format!(
+        "{}: {} {}: {what}",
+        plan.resource(),
+        operation.method,
+        operation.path.source()
+    );
     Failure::new(Class::Permanent, false, text)
 }
 
@@ -155,18 +216,39 @@ fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
         || (segment.len() <= 6
             && segment.contains('%')
-            && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+            && matches!(
+                segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
+                "." | ".."
+            ))
 }
 
-fn insert(plan: &ConnectionPlan, operation: &Operation, headers: &mut HeaderMap, name: &str, text: &str) -> Result<(), Failure> {
-    let wrong = || unrenderable(plan, operation, &format!("the value of header {name} holds a character that no header may hold"));
+fn insert(
+    plan: &ConnectionPlan,
+    operation: &Operation,
+    headers: &mut HeaderMap,
+    name: &str,
+    text: &str,
+) -> Result<(), Failure> {
+    let wrong = || {
+        unrenderable(
+            plan,
+            operation,
+            &format!("the value of header {name} holds a character that no header may hold"),
+        )
+    };
     let value = HeaderValue::from_str(text).map_err(|_| wrong())?;
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
     headers.insert(name, value);
     Ok(())
 }
 
-fn add_cookie(plan: &ConnectionPlan, operation: &Operation, headers: &mut HeaderMap, name: &str, text: &str) -> Result<(), Failure> {
+fn add_cookie(
+    plan: &ConnectionPlan,
+    operation: &Operation,
+    headers: &mut HeaderMap,
+    name: &str,
+    text: &str,
+) -> Result<(), Failure> {
     let both = match headers.get(COOKIE).and_then(|v| v.to_str().ok()) {
         Some(others) => format!("{others}; {name}={text}"),
         None => format!("{name}={text}"),
@@ -177,7 +259,11 @@ fn add_cookie(plan: &ConnectionPlan, operation: &Operation, headers: &mut Header
 /// Sets a query parameter, in place of one that is there.
 pub(super) fn set_query(url: &mut Url, name: &str, value: &str) {
     if url.query().is_some() {
-        let others: Vec<(String, String)> = url.query_pairs().filter(|(n, _)| n != name).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+        let others: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(n, _)| n != name)
+            .map(|(n, v)| (n.into_owned(), v.into_owned()))
+            .collect();
         url.set_query(None);
         let mut pairs = url.query_pairs_mut();
         pairs.extend_pairs(others);

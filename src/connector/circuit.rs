@@ -41,7 +41,9 @@ pub(super) struct Pass<'a> {
 
 impl Circuit {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// How long until a request is let through; `None`: now.
@@ -70,20 +72,34 @@ impl Circuit {
                 true
             }
         };
-        Ok(Pass { circuit: self, probe, told: false })
+        Ok(Pass {
+            circuit: self,
+            probe,
+            told: false,
+        })
     }
 
     fn record(&self, ok: bool, probe: bool, now: Instant) {
         let mut state = self.state();
         if probe {
-            let length = state.open.take().map_or(FIRST, |open| (open.length * 2).min(LONGEST));
+            let length = state
+                .open
+                .take()
+                .map_or(FIRST, |open| (open.length * 2).min(LONGEST));
             *state = State::default();
             if !ok {
-                state.open = Some(Open { until: now + length, length, probing: false });
+                state.open = Some(Open {
+                    until: now + length,
+                    length,
+                    probing: false,
+                });
             }
             return;
         }
-        if state.window.is_none_or(|start| now.duration_since(start) > WINDOW) {
+        if state
+            .window
+            .is_none_or(|start| now.duration_since(start) > WINDOW)
+        {
             (state.window, state.total, state.failed) = (Some(now), 0, 0);
         }
         state.total += 1;
@@ -95,7 +111,11 @@ impl Circuit {
         state.failed += 1;
         let many = state.total >= AT_LEAST && state.failed * 100 >= state.total * PERCENT;
         if state.open.is_none() && (state.in_a_row >= IN_A_ROW || many) {
-            state.open = Some(Open { until: now + FIRST, length: FIRST, probing: false });
+            state.open = Some(Open {
+                until: now + FIRST,
+                length: FIRST,
+                probing: false,
+            });
         }
     }
 }

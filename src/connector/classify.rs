@@ -38,7 +38,10 @@ pub(super) enum Verdict {
     Success,
     /// There is nothing to read or write here.
     Ignored,
-    Failed { class: Class, wait: Option<Duration> },
+    Failed {
+        class: Class,
+        wait: Option<Duration>,
+    },
 }
 
 /// The request of an answer, as rules see it.
@@ -59,7 +62,11 @@ pub(super) fn judge(
 ) -> Verdict {
     if rules.iter().any(|rule| !rule.per_item) {
         let needs_body = rules.iter().any(|rule| !rule.per_item && rule.needs_body);
-        let body = if needs_body { body_value(body) } else { Value::Null };
+        let body = if needs_body {
+            body_value(body)
+        } else {
+            Value::Null
+        };
         if let Some(verdict) = by_rules(rules, false, asked, status, headers, &body, &Value::Null) {
             return verdict;
         }
@@ -102,7 +109,9 @@ fn by_rules(
         ("item", item),
     ];
     // An expression that fails says no: most rules look into a body that only some answers have.
-    let rule = rules.iter().find(|r| r.per_item == items && r.when.test(&variables).unwrap_or(false))?;
+    let rule = rules
+        .iter()
+        .find(|r| r.per_item == items && r.when.test(&variables).unwrap_or(false))?;
     let wait = rule
         .retry_after
         .as_ref()
@@ -153,12 +162,23 @@ pub(super) fn by_status(purpose: Purpose, status: StatusCode, headers: &HeaderMa
     }
     let wait = || retry_after::wait(headers, Timestamp::now());
     let class = match status.as_u16() {
-        429 => return Verdict::Failed { class: Class::RateLimited, wait: wait() },
+        429 => {
+            return Verdict::Failed {
+                class: Class::RateLimited,
+                wait: wait(),
+            };
+        }
         503 if headers.contains_key("retry-after") => {
-            return Verdict::Failed { class: Class::RateLimited, wait: wait() };
+            return Verdict::Failed {
+                class: Class::RateLimited,
+                wait: wait(),
+            };
         }
         403 if retry_after::quota_used_up(headers) => {
-            return Verdict::Failed { class: Class::RateLimited, wait: wait() };
+            return Verdict::Failed {
+                class: Class::RateLimited,
+                wait: wait(),
+            };
         }
         401 => Class::Authentication,
         403 => Class::Forbidden,
@@ -181,14 +201,20 @@ pub(super) fn by_status(purpose: Purpose, status: StatusCode, headers: &HeaderMa
 
 /// A failure that may pass, of a request that reached the system: a create may have taken effect.
 pub(super) fn unsure(purpose: Purpose) -> Class {
-    if purpose == Purpose::Create { Class::Ambiguous } else { Class::Transient }
+    if purpose == Purpose::Create {
+        Class::Ambiguous
+    } else {
+        Class::Transient
+    }
 }
 
 /// Whether an answer is a page for people where data is expected.
 pub(super) fn is_html(headers: &HeaderMap, body: &Bytes) -> bool {
     !body.is_empty()
         && headers.get(http::header::CONTENT_TYPE).is_some_and(|v| {
-            v.as_bytes().get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+            v.as_bytes()
+                .get(..9)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
         })
 }
 
@@ -197,7 +223,8 @@ pub(super) fn body_value(body: &Bytes) -> Value {
     if body.is_empty() {
         return Value::Null;
     }
-    serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
+    serde_json::from_slice(body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
 }
 
 /// Headers by lower-case name; several of one name are joined by a comma (RFC 9110 section 5.3).
@@ -230,36 +257,81 @@ mod tests {
         let none: &[(&'static str, &'static str)] = &[];
         let retry: &[(&'static str, &'static str)] = &[("retry-after", "3")];
         let quota: &[(&'static str, &'static str)] = &[("x-ratelimit-remaining", "0")];
-        let table: &[(&[u16], &[Purpose], &[(&'static str, &'static str)], Class)] = &[
-            (&[408, 425, 500, 502, 503, 504, 599], &[List, Get, Find, Update, Upsert], none, Transient),
-            (&[408, 425, 500, 502, 503, 504, 599], &[Create], none, Ambiguous),
-            (&[429], &[List, Get, Find, Create, Update, Upsert], none, RateLimited),
-            (&[503, 403, 429], &[List, Create, Update], retry, RateLimited),
+        type Row<'a> = (
+            &'a [u16],
+            &'a [Purpose],
+            &'a [(&'static str, &'static str)],
+            Class,
+        );
+        let table: &[Row<'_>] = &[
+            (
+                &[408, 425, 500, 502, 503, 504, 599],
+                &[List, Get, Find, Update, Upsert],
+                none,
+                Transient,
+            ),
+            (
+                &[408, 425, 500, 502, 503, 504, 599],
+                &[Create],
+                none,
+                Ambiguous,
+            ),
+            (
+                &[429],
+                &[List, Get, Find, Create, Update, Upsert],
+                none,
+                RateLimited,
+            ),
+            (
+                &[503, 403, 429],
+                &[List, Create, Update],
+                retry,
+                RateLimited,
+            ),
             (&[403], &[List, Create, Update], quota, RateLimited),
             (&[403], &[List, Get, Create, Update], none, Forbidden),
             (&[401], &[List, Get, Create, Update], none, Authentication),
-            (&[400, 413, 415, 422, 405, 402], &[List, Create, Update, Upsert], none, Permanent),
+            (
+                &[400, 413, 415, 422, 405, 402],
+                &[List, Create, Update, Upsert],
+                none,
+                Permanent,
+            ),
             (&[404, 410], &[Get, Update], none, Gone),
             (&[404, 410], &[List, Find], none, Configuration),
             (&[404], &[Create, Upsert], none, Permanent),
             (&[409], &[Update, Upsert], none, VersionConflict),
             (&[412], &[Update, Upsert, Create], none, VersionConflict),
             (&[409], &[Create], none, AlreadyExists),
-            (&[301, 302, 307, 304], &[Create, Update, List], none, Configuration),
+            (
+                &[301, 302, 307, 304],
+                &[Create, Update, List],
+                none,
+                Configuration,
+            ),
         ];
         for (statuses, purposes, headers, expected) in table {
-            let headers: HeaderMap =
-                headers.iter().map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v))).collect();
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)))
+                .collect();
             for status in *statuses {
                 for purpose in *purposes {
-                    let verdict = by_status(*purpose, StatusCode::from_u16(*status).unwrap(), &headers);
-                    let Verdict::Failed { class, .. } = verdict else { panic!("{status} {purpose:?}: {verdict:?}") };
+                    let verdict =
+                        by_status(*purpose, StatusCode::from_u16(*status).unwrap(), &headers);
+                    let Verdict::Failed { class, .. } = verdict else {
+                        panic!("{status} {purpose:?}: {verdict:?}")
+                    };
                     assert_eq!(class, *expected, "{status} {purpose:?}");
                 }
             }
         }
         for status in [200, 201, 202, 204, 207] {
-            let verdict = by_status(Create, StatusCode::from_u16(status).unwrap(), &HeaderMap::new());
+            let verdict = by_status(
+                Create,
+                StatusCode::from_u16(status).unwrap(),
+                &HeaderMap::new(),
+            );
             assert_eq!(verdict, Verdict::Success, "{status}");
         }
     }

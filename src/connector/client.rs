@@ -1,6 +1,7 @@
 //! One exchange with the system: limits, credential, send, meaning. Reads are retried; a write that
 //! fails is its caller's to decide. Used by `pages`, `read` and `write`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use url::Url;
 
 use super::auth::Credential;
 use super::build::{Parts, Prepared};
+use super::circuit::Pass;
 use super::classify::{self, Asked, Purpose, Verdict};
+use super::limit::Permit;
 use super::transport::Raw;
 use super::{Connector, retry};
 use crate::expression::Scope;
@@ -22,8 +25,6 @@ use crate::record::{Class, Failure};
 const HOPS: u32 = 5;
 /// The longest time that one request waits for a system that asks for fewer.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
-/// Bytes of an answer that a failure shows.
-const EXCERPT: usize = 512;
 
 /// A read to send.
 pub(crate) struct Request<'a> {
@@ -46,6 +47,8 @@ pub(crate) struct Reply {
     pub body: Bytes,
     /// A rule of `responses` says that there is nothing here.
     pub ignored: bool,
+    /// What the request was sent with, to be hidden wherever the answer is shown.
+    pub(super) credential: Arc<Credential>,
 }
 
 impl Connector {
@@ -75,7 +78,10 @@ impl Connector {
                 other => return other,
             };
             attempt += 1;
-            if attempt >= retry::ATTEMPTS || self.blocked_for().is_some() || !self.inner.budget.spend() {
+            if attempt >= retry::ATTEMPTS
+                || self.blocked_for().is_some()
+                || !self.inner.budget.spend()
+            {
                 if page {
                     failure.class = Class::Configuration;
                 }
@@ -85,104 +91,137 @@ impl Connector {
         }
     }
 
-    /// A page for people where data is expected: an outage page at first, a wrong URL if it stays.
-    pub(super) fn html(&self, prepared: &Prepared, name: &str, status: StatusCode) -> Failure {
-        let text = format!(
-            "{}: {} {name} answered text/html instead of JSON; check baseURL and path",
-            self.inner.plan.resource(), prepared.method
-        );
-        let mut failure = Failure::new(Class::Transient, true, text);
-        failure.status = Some(status.as_u16());
-        failure
-    }
-
     /// One request with its answer: waits for the limits, asks again after a refusal for being too many
     /// and after one renewal of the credential. Neither uses an attempt.
-    pub(super) async fn exchange(&self, prepared: &Prepared, purpose: Purpose, name: &str) -> Result<Reply, Failure> {
+    pub(super) async fn exchange(
+        &self,
+        prepared: &Prepared,
+        purpose: Purpose,
+        name: &str,
+    ) -> Result<Reply, Failure> {
         let inner = &*self.inner;
-        let method = prepared.method.as_str();
         let mut waiting = Waiting::default();
         let mut target: Option<(Url, u32)> = None;
         loop {
-            // Whoever would wait for the limits of a system that is down needn't.
-            if let Some(rest) = self.blocked_for() {
-                return Err(self.circuit_open(rest));
-            }
-            let permit = inner.limiter.acquire(method, &prepared.path).await;
-            let pass = inner.circuit.enter(Instant::now()).map_err(|rest| self.circuit_open(rest))?;
-            let credential = inner.auth.credential(&inner.transport, waiting.rejected.as_deref()).await?;
             let url = target.as_ref().map_or(&prepared.url, |(url, _)| url);
-            let raw = match self.send(prepared, url, &credential).await {
-                Ok(raw) => raw,
-                Err(failure) => {
-                    if failure.class == Class::Transient {
-                        pass.tell(false, Instant::now());
-                    }
-                    return Err(self.unanswered(failure, prepared, purpose, name));
-                }
-            };
+            let sent = self
+                .attempt(prepared, url, waiting.rejected.as_deref())
+                .await;
+            let Sent {
+                raw,
+                credential,
+                pass,
+                permit,
+            } = sent.map_err(|f| self.unanswered(f, prepared, purpose, name))?;
             if raw.status.is_redirection() && purpose.reads() && prepared.method == Method::GET {
                 pass.tell(true, Instant::now());
                 let hops = target.as_ref().map_or(0, |(_, hops)| *hops) + 1;
                 target = Some((self.redirected(&raw, url, hops, name)?, hops));
                 continue;
             }
-            let asked = Asked { method, path: &prepared.path };
-            let verdict = classify::judge(&inner.plan.responses, purpose, &asked, raw.status, &raw.headers, &raw.body);
+            let asked = Asked {
+                method: prepared.method.as_str(),
+                path: &prepared.path,
+            };
+            let verdict = classify::judge(
+                &inner.plan.responses,
+                purpose,
+                &asked,
+                raw.status,
+                &raw.headers,
+                &raw.body,
+            );
             let Verdict::Failed { class, wait } = verdict else {
                 pass.tell(true, Instant::now());
                 inner.limiter.taken();
                 inner.budget.earn();
                 let ignored = verdict == Verdict::Ignored;
-                return Ok(Reply { status: raw.status, headers: raw.headers, body: raw.body, ignored });
+                let Raw {
+                    status,
+                    headers,
+                    body,
+                } = raw;
+                return Ok(Reply {
+                    status,
+                    headers,
+                    body,
+                    ignored,
+                    credential,
+                });
             };
-            pass.tell(!matches!(class, Class::Transient) && !raw.status.is_server_error(), Instant::now());
-            let again = match class {
+            pass.tell(
+                !matches!(class, Class::Transient | Class::Ambiguous),
+                Instant::now(),
+            );
+            match class {
                 Class::RateLimited => {
                     inner.limiter.refused(permit.at, wait);
-                    waiting.may_wait(wait)
+                    if waiting.may_wait(wait) {
+                        continue;
+                    }
                 }
-                Class::Authentication if waiting.rejected.is_some() => return Err(inner.auth.not_accepted()),
+                Class::Authentication if waiting.rejected.is_some() => {
+                    return Err(inner.auth.not_accepted());
+                }
                 Class::Authentication => {
-                    waiting.rejected = Some(credential.clone());
-                    true
+                    waiting.rejected = Some(credential);
+                    continue;
                 }
-                _ => false,
-            };
-            if !again {
-                return Err(self.refusal(&raw, class, wait, prepared, name, &credential));
+                _ => {}
+            }
+            return Err(self.refusal(&raw, class, wait, prepared, name, &credential));
+        }
+    }
+
+    /// Waits for the limits and sends once.
+    async fn attempt(
+        &self,
+        prepared: &Prepared,
+        url: &Url,
+        rejected: Option<&Credential>,
+    ) -> Result<Sent<'_>, Failure> {
+        let inner = &*self.inner;
+        // Whoever would wait for the limits of a system that is down needn't.
+        if let Some(rest) = self.blocked_for() {
+            return Err(self.circuit_open(rest));
+        }
+        let permit = inner
+            .limiter
+            .acquire(prepared.method.as_str(), &prepared.path)
+            .await;
+        let pass = inner
+            .circuit
+            .enter(Instant::now())
+            .map_err(|rest| self.circuit_open(rest))?;
+        let credential = inner.auth.credential(&inner.transport, rejected).await?;
+        match self.send(prepared, url, &credential).await {
+            Ok(raw) => Ok(Sent {
+                raw,
+                credential,
+                pass,
+                permit,
+            }),
+            Err(failure) => {
+                if failure.class == Class::Transient {
+                    pass.tell(false, Instant::now());
+                }
+                Err(failure)
             }
         }
     }
 
-    async fn send(&self, prepared: &Prepared, url: &Url, credential: &Credential) -> Result<Raw, Failure> {
+    async fn send(
+        &self,
+        prepared: &Prepared,
+        url: &Url,
+        credential: &Credential,
+    ) -> Result<Raw, Failure> {
         let (mut url, mut headers) = (url.clone(), prepared.headers.clone());
         credential.apply(&mut url, &mut headers);
-        self.inner.transport.send(prepared.method.clone(), url, headers, prepared.body.clone()).await
-    }
-
-    fn circuit_open(&self, rest: Duration) -> Failure {
-        let text = format!(
-            "{}: circuit open after many failures; the next request is tried in {} s",
-            self.inner.plan.resource(),
-            rest.as_secs() + 1
-        );
-        let mut failure = Failure::new(Class::Transient, false, text);
-        failure.retry_after_ms = Some(rest.as_millis() as u64);
-        failure
-    }
-
-    /// A request without a whole answer. A create that was sent may have taken effect.
-    fn unanswered(&self, mut failure: Failure, prepared: &Prepared, purpose: Purpose, name: &str) -> Failure {
-        let refused = failure.status.is_some_and(|status| (400..500).contains(&status));
-        if failure.sent && purpose == Purpose::Create && !refused {
-            failure.class = Class::Ambiguous;
-        } else if failure.sent && !purpose.reads() && failure.class == Class::Configuration {
-            // An answer that is too large comes after the write: it will be so again.
-            failure.class = Class::Permanent;
-        }
-        failure.message = format!("{} ({} {name})", failure.message, prepared.method);
-        failure
+        self.inner
+            .transport
+            .send(prepared.method.clone(), url, headers, prepared.body.clone())
+            .await
     }
 
     /// Where a redirect leads, when it may be followed (RFC 9110 section 15.4).
@@ -195,46 +234,37 @@ impl Connector {
         };
         let location = raw.headers.get(LOCATION).and_then(|v| v.to_str().ok());
         let Some(Ok(url)) = location.map(|l| from.join(l)) else {
-            return Err(stop(format!("answered {} without a usable Location; check baseURL and path", raw.status.as_u16())));
+            return Err(stop(format!(
+                "answered {} without a usable Location; check baseURL and path",
+                raw.status.as_u16()
+            )));
         };
         if !self.inner.base.same_origin(&url) {
             let origin = url.origin().ascii_serialization();
-            return Err(stop(format!("redirects to {origin}, another origin than baseURL; credentials are not sent there: correct spec.http.baseURL")));
+            return Err(stop(format!(
+                "redirects to {origin}, another origin than baseURL; credentials are not sent there: correct spec.http.baseURL"
+            )));
         }
         if hops > HOPS {
             return Err(stop(format!("redirects more than {HOPS} times")));
         }
         Ok(url)
     }
+}
 
-    /// The failure of an answer, in words for a person.
-    fn refusal(&self, raw: &Raw, class: Class, wait: Option<Duration>, prepared: &Prepared, name: &str, credential: &Credential) -> Failure {
-        let advice = match class {
-            Class::Forbidden => "; the credential may not do this",
-            Class::Configuration if raw.status.is_redirection() => "; a write is not sent elsewhere: correct spec.http.baseURL or the path",
-            Class::Configuration => "; check spec.http.baseURL and the path",
-            Class::RateLimited => "; the system still refuses after a day of waiting, or asks for more: see spec.limits",
-            _ => "",
-        };
-        let text = format!("{}: {} {name} answered {}{advice}", self.inner.plan.resource(), prepared.method, raw.status);
-        let mut failure = Failure::new(class, true, text);
-        failure.status = Some(raw.status.as_u16());
-        failure.retry_after_ms = wait.map(|w| w.as_millis() as u64);
-        failure.excerpt = excerpt(&raw.body, credential);
-        failure
-    }
-
-    pub(super) fn no_access(&self, access: &str) -> Failure {
-        let text = format!("{}: spec.access does not allow {access}; add it to let Syncs do this", self.inner.plan.resource());
-        Failure::new(Class::Configuration, false, text)
-    }
+/// A request that was answered, with what it holds until its meaning is known.
+struct Sent<'a> {
+    raw: Raw,
+    credential: Arc<Credential>,
+    pass: Pass<'a>,
+    permit: Permit,
 }
 
 /// What one exchange went through so far.
 #[derive(Default)]
 struct Waiting {
     since: Option<Instant>,
-    rejected: Option<std::sync::Arc<Credential>>,
+    rejected: Option<Arc<Credential>>,
 }
 
 impl Waiting {
@@ -243,13 +273,4 @@ impl Waiting {
         let since = *self.since.get_or_insert_with(Instant::now);
         since.elapsed() + wait.unwrap_or_default() <= LONGEST_WAIT
     }
-}
-
-/// The beginning of a body, without the secret should the system repeat it. It is hidden before the
-/// text is cut, since half a secret would not be found.
-fn excerpt(body: &[u8], credential: &Credential) -> Option<String> {
-    let start = body.get(..body.len().min(EXCERPT * 16))?;
-    let mut text = credential.hide(String::from_utf8_lossy(start).into_owned());
-    text.truncate(text.floor_char_boundary(EXCERPT));
-    (!text.is_empty()).then_some(text)
 }

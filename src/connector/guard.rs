@@ -34,7 +34,8 @@ impl Guard {
     fn kind(&self, address: IpAddr) -> Option<&'static str> {
         // ::ffff:169.254.169.254 dials the same as 169.254.169.254.
         let address = address.to_canonical();
-        let unspecified = address.is_unspecified() || matches!(address, IpAddr::V4(v4) if v4.octets()[0] == 0);
+        let unspecified =
+            address.is_unspecified() || matches!(address, IpAddr::V4(v4) if v4.octets()[0] == 0);
         match address {
             _ if unspecified => Some("the unspecified address"),
             _ if address.is_multicast() => Some("a multicast address"),
@@ -43,7 +44,11 @@ impl Guard {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
             IpAddr::V6(v6) if v6 == METADATA_V6 => Some("a metadata address"),
             _ if self.in_cluster && address.is_loopback() => Some("a loopback address"),
-            _ if self.denied.iter().any(|(network, prefix)| within(address, *network, *prefix)) => {
+            _ if self
+                .denied
+                .iter()
+                .any(|(network, prefix)| within(address, *network, *prefix)) =>
+            {
                 Some("in a denied network")
             }
             _ => None,
@@ -54,7 +59,11 @@ impl Guard {
     pub fn check(&self, host: &str, address: IpAddr) -> Result<(), Denied> {
         match self.kind(address) {
             None => Ok(()),
-            Some(kind) => Err(Denied { host: host.to_owned(), address, kind }),
+            Some(kind) => Err(Denied {
+                host: host.to_owned(),
+                address,
+                kind,
+            }),
         }
     }
 
@@ -114,19 +123,38 @@ mod tests {
     fn metadata_link_local_and_unspecified_addresses_are_never_dialled() {
         let guard = Guard::default();
         for bad in [
-            "169.254.169.254", "169.254.0.1", "fe80::1", "fd00:ec2::254", "0.0.0.0", "0.1.2.3", "::", "224.0.0.1",
-            "ff02::1", "::ffff:169.254.169.254", "255.255.255.255",
+            "169.254.169.254",
+            "169.254.0.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "0.0.0.0",
+            "0.1.2.3",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "::ffff:169.254.169.254",
+            "255.255.255.255",
         ] {
             assert!(guard.check("x", bad.parse().unwrap()).is_err(), "{bad}");
         }
-        for good in ["127.0.0.1", "::1", "10.0.0.1", "192.168.1.1", "93.184.216.34", "fd00::1"] {
+        for good in [
+            "127.0.0.1",
+            "::1",
+            "10.0.0.1",
+            "192.168.1.1",
+            "93.184.216.34",
+            "fd00::1",
+        ] {
             assert!(guard.check("x", good.parse().unwrap()).is_ok(), "{good}");
         }
     }
 
     #[test]
     fn in_a_cluster_loopback_is_the_programs_own_pod() {
-        let guard = Guard { in_cluster: true, denied: vec![] };
+        let guard = Guard {
+            in_cluster: true,
+            denied: vec![],
+        };
         for bad in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
             assert!(guard.check("x", bad.parse().unwrap()).is_err(), "{bad}");
         }
@@ -134,10 +162,24 @@ mod tests {
 
     #[test]
     fn an_address_in_a_url_is_checked_however_it_is_written() {
-        let guard = Guard { in_cluster: true, denied: vec![("10.1.0.0".parse().unwrap(), 16)] };
-        for bad in ["http://169.254.169.254/", "http://[fe80::1]/", "http://2852039166/", "http://0xa9.254.169.254/", "http://127.1/", "http://10.1.2.3/"] {
+        let guard = Guard {
+            in_cluster: true,
+            denied: vec![("10.1.0.0".parse().unwrap(), 16)],
+        };
+        for bad in [
+            "http://169.254.169.254/",
+            "http://[fe80::1]/",
+            "http://2852039166/",
+            "http://0xa9.254.169.254/",
+            "http://127.1/",
+            "http://10.1.2.3/",
+        ] {
             assert!(guard.check_url(&Url::parse(bad).unwrap()).is_err(), "{bad}");
         }
-        assert!(guard.check_url(&Url::parse("http://10.2.2.3/").unwrap()).is_ok());
+        assert!(
+            guard
+                .check_url(&Url::parse("http://10.2.2.3/").unwrap())
+                .is_ok()
+        );
     }
 }

@@ -45,7 +45,9 @@ impl Limiter {
         let limits = plan.limits.iter().map(|limit| Limit {
             plan: limit.clone(),
             concurrency: limit.concurrency.map(|c| Arc::new(Semaphore::new(c))),
-            pace: limit.rate.map(|(count, per)| (per / count.max(1), Mutex::new(Instant::now()))),
+            pace: limit
+                .rate
+                .map(|(count, per)| (per / count.max(1), Mutex::new(Instant::now()))),
         });
         Self {
             concurrency: Arc::new(Semaphore::new(plan.concurrency.max(1))),
@@ -59,27 +61,37 @@ impl Limiter {
     /// Waits until a request with this method and path may be sent.
     pub async fn acquire(&self, method: &str, path: &str) -> Permit {
         let mut more = Vec::new();
-        for limit in self.limits.iter().filter(|l| l.plan.applies_to(method, path)) {
+        let applies = |limit: &&Limit| limit.plan.applies_to(method, path);
+        for limit in self.limits.iter().filter(applies) {
             if let Some(semaphore) = &limit.concurrency {
                 more.push(take(semaphore).await);
             }
         }
+        // Who waits for the pace of a few paths takes no place from the others.
+        let few = |limit: &&Limit| limit.plan.method.is_some() || limit.plan.path.is_some();
+        for limit in self.limits.iter().filter(applies).filter(few) {
+            limit.wait_for_pace().await;
+        }
         let held = take(&self.concurrency).await;
-        for limit in self.limits.iter().filter(|l| l.plan.applies_to(method, path)) {
-            if let Some((interval, next)) = &limit.pace {
-                wait_for_pace(*interval, next).await;
-            }
+        for limit in self.limits.iter().filter(|limit| !few(limit)) {
+            limit.wait_for_pace().await;
         }
         if self.adapting.load(Ordering::Acquire) {
             self.wait_for_turn().await;
         } else {
-            self.adaptive().sent();
+            self.adaptive().sent(Instant::now());
         }
-        Permit { _held: held, _more: more, at: Instant::now() }
+        Permit {
+            _held: held,
+            _more: more,
+            at: Instant::now(),
+        }
     }
 
     fn adaptive(&self) -> std::sync::MutexGuard<'_, Adaptive> {
-        self.adaptive.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.adaptive
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Waits for the pause and the learned rate, one after the other.
@@ -117,10 +129,17 @@ async fn take(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     }
 }
 
-/// Waits for the next slot of an even pace; those who wait come in order.
-async fn wait_for_pace(interval: Duration, next: &Mutex<Instant>) {
-    let mut next = next.lock().await;
-    tokio::time::sleep_until(*next).await;
-    let earliest = Instant::now().checked_sub(CATCH_UP.min(interval)).unwrap_or(*next);
-    *next = (*next).max(earliest) + interval;
+impl Limit {
+    /// Waits for the next slot of an even pace; those who wait come in order.
+    async fn wait_for_pace(&self) {
+        let Some((interval, next)) = &self.pace else {
+            return;
+        };
+        let mut next = next.lock().await;
+        tokio::time::sleep_until(*next).await;
+        let earliest = Instant::now()
+            .checked_sub(CATCH_UP.min(*interval))
+            .unwrap_or(*next);
+        *next = (*next).max(earliest) + *interval;
+    }
 }

@@ -9,12 +9,16 @@ mod build;
 mod circuit;
 mod classify;
 mod client;
+mod failure;
 mod guard;
 mod limit;
+mod login;
 mod pages;
 mod read;
 mod retry;
 mod retry_after;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 mod write;
@@ -37,15 +41,28 @@ pub use pages::PageReader;
 pub trait SecretSource: Send + Sync {
     /// The value of `key` in the Secret `namespace/name`; the error is one line for a person and never
     /// holds a value.
-    fn read(&self, namespace: &str, name: &str, key: &str) -> BoxFuture<'_, Result<SecretString, String>>;
+    fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+    ) -> BoxFuture<'_, Result<SecretString, String>>;
 }
 
 /// Where rotated refresh tokens are kept between processes, sealed by the implementation.
 pub trait TokenStore: Send + Sync {
     /// The token last saved for this Connection together with the fingerprint of the Secret that it
     /// grew from (a changed Secret wins over it).
-    fn load(&self, connection: &str) -> BoxFuture<'_, Result<Option<(String, SecretString)>, String>>;
-    fn save(&self, connection: &str, origin: String, token: SecretString) -> BoxFuture<'_, Result<(), String>>;
+    fn load(
+        &self,
+        connection: &str,
+    ) -> BoxFuture<'_, Result<Option<(String, SecretString)>, String>>;
+    fn save(
+        &self,
+        connection: &str,
+        origin: String,
+        token: SecretString,
+    ) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// Where a scan begins.
@@ -157,7 +174,9 @@ impl Connector {
             budget: retry::Budget::new(),
             plan,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Most writes that are worth having under way at once.

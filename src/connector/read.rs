@@ -14,10 +14,21 @@ use crate::record::{Class, Failure, TargetId};
 impl Connector {
     /// One record by its id; `None` when the system says 404 or 410.
     pub async fn get(&self, object: &ObjectPlan, id: &TargetId) -> Result<Option<Found>, Failure> {
-        let Some(operation) = &object.get else { return Err(self.missing(object, "get")) };
+        let Some(operation) = &object.get else {
+            return Err(self.missing(object, "get"));
+        };
         let key = self.key_scope(object, id)?;
-        let scope = Scope { key: Some(&key), ..Scope::default() };
-        let request = Request { operation, purpose: Purpose::Get, scope, inject: &[], url: None };
+        let scope = Scope {
+            key: Some(&key),
+            ..Scope::default()
+        };
+        let request = Request {
+            operation,
+            purpose: Purpose::Get,
+            scope,
+            inject: &[],
+            url: None,
+        };
         let reply = match self.call(request).await {
             Ok(reply) if reply.ignored => return Ok(None),
             Ok(reply) => reply,
@@ -26,18 +37,38 @@ impl Connector {
         };
         let mut answer = self.json(operation, &reply.body)?;
         match take(&operation.answer, &mut answer) {
-            Some(record @ Value::Object(_)) => Ok(Some(Found { id: id.clone(), record })),
+            Some(record @ Value::Object(_)) => Ok(Some(Found {
+                id: id.clone(),
+                record,
+            })),
             _ => Err(self.unreadable(operation, "the answer has no record")),
         }
     }
 
     /// The records that `find` returns for these match values (an object: target path → value).
-    pub async fn find(&self, object: &ObjectPlan, matching: &Value, source: &Value) -> Result<Vec<Found>, Failure> {
-        let Some(find) = &object.find else { return Err(self.missing(object, "find")) };
+    pub async fn find(
+        &self,
+        object: &ObjectPlan,
+        matching: &Value,
+        source: &Value,
+    ) -> Result<Vec<Found>, Failure> {
+        let Some(find) = &object.find else {
+            return Err(self.missing(object, "find"));
+        };
         let operation = &find.request;
         let matching = nested(matching);
-        let scope = Scope { matching: Some(&matching), source: Some(source), ..Scope::default() };
-        let request = Request { operation, purpose: Purpose::Find, scope, inject: &[], url: None };
+        let scope = Scope {
+            matching: Some(&matching),
+            source: Some(source),
+            ..Scope::default()
+        };
+        let request = Request {
+            operation,
+            purpose: Purpose::Find,
+            scope,
+            inject: &[],
+            url: None,
+        };
         let reply = self.call(request).await?;
         if reply.ignored || reply.body.is_empty() {
             return Ok(vec![]);
@@ -49,10 +80,12 @@ impl Connector {
             Some(record @ Value::Object(_)) => vec![record],
             Some(_) => return Err(self.unreadable(operation, "the answer has no list of records")),
         };
-        let found = records.into_iter().map(|record| match object.read_id(&record) {
-            Some(id) => Ok(Found { id, record }),
-            None => Err(self.unreadable(operation, "a record in the answer has no key")),
-        });
+        let found = records
+            .into_iter()
+            .map(|record| match object.read_id(&record) {
+                Some(id) => Ok(Found { id, record }),
+                None => Err(self.unreadable(operation, "a record in the answer has no key")),
+            });
         found.collect()
     }
 
@@ -67,7 +100,13 @@ impl Connector {
     pub(super) fn key_scope(&self, object: &ObjectPlan, id: &TargetId) -> Result<Value, Failure> {
         let parts = id.parts();
         if parts.len() != object.key.len() {
-            let text = format!("{}: object {}: a kept id has {} fields, the object's key {}", self.resource(), object.name, parts.len(), object.key.len());
+            let text = format!(
+                "{}: object {}: a kept id has {} fields, the object's key {}",
+                self.resource(),
+                object.name,
+                parts.len(),
+                object.key.len()
+            );
             return Err(Failure::new(Class::Configuration, false, text));
         }
         let mut key = Value::Object(Map::new());
@@ -79,12 +118,21 @@ impl Connector {
     }
 
     pub(super) fn missing(&self, object: &ObjectPlan, operation: &str) -> Failure {
-        let text = format!("{}: object {} has no {operation}; add it to the Connection", self.resource(), object.name);
+        let text = format!(
+            "{}: object {} has no {operation}; add it to the Connection",
+            self.resource(),
+            object.name
+        );
         Failure::new(Class::Configuration, false, text)
     }
 
     fn unreadable(&self, operation: &Operation, what: &str) -> Failure {
-        let text = format!("{}: {} {}: {what}; check record, records and key of the object", self.resource(), operation.method, operation.path.source());
+        let text = format!(
+            "{}: {} {}: {what}; check record, records and key of the object",
+            self.resource(),
+            operation.method,
+            operation.path.source()
+        );
         Failure::new(Class::Configuration, true, text)
     }
 
@@ -103,10 +151,14 @@ fn take(path: &Path, answer: &mut Value) -> Option<Value> {
 
 /// Match values by path become an object that `${match.a.b}` finds its way in.
 fn nested(matching: &Value) -> Value {
-    let Value::Object(fields) = matching else { return matching.clone() };
+    let Value::Object(fields) = matching else {
+        return matching.clone();
+    };
     let mut nested = Value::Object(Map::new());
     for (name, value) in fields {
-        let set = Path::parse(name).ok().and_then(|path| path.set(&mut nested, value.clone()).ok());
+        let set = Path::parse(name)
+            .ok()
+            .and_then(|path| path.set(&mut nested, value.clone()).ok());
         if let (None, Value::Object(map)) = (set, &mut nested) {
             map.insert(name.clone(), value.clone());
         }

@@ -12,7 +12,10 @@ pub(super) const ATTEMPTS: u32 = 5;
 /// Full jitter: anything from nothing to a bound that doubles (AWS Architecture Blog, "Exponential
 /// Backoff And Jitter"). `attempt` counts from 0.
 pub(super) fn backoff(plan: &RetryPlan, attempt: u32) -> Duration {
-    let bound = plan.initial_delay.saturating_mul(2_u32.saturating_pow(attempt)).min(plan.max_delay);
+    let bound = plan
+        .initial_delay
+        .saturating_mul(2_u32.saturating_pow(attempt))
+        .min(plan.max_delay);
     bound.mul_f64(random())
 }
 
@@ -33,7 +36,9 @@ impl Budget {
     }
 
     fn tokens(&self) -> std::sync::MutexGuard<'_, f64> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A request succeeded.
@@ -59,10 +64,16 @@ mod tests {
 
     #[test]
     fn the_bound_doubles_up_to_the_longest() {
-        let plan = RetryPlan { initial_delay: Duration::from_secs(1), max_delay: Duration::from_secs(300) };
+        let plan = RetryPlan {
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(300),
+        };
         for (attempt, bound) in [(0, 1), (1, 2), (4, 16), (8, 256), (9, 300), (40, 300)] {
             for _ in 0..50 {
-                assert!(backoff(&plan, attempt) <= Duration::from_secs(bound), "{attempt}");
+                assert!(
+                    backoff(&plan, attempt) <= Duration::from_secs(bound),
+                    "{attempt}"
+                );
             }
         }
     }

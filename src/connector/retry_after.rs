@@ -12,7 +12,12 @@ pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The wait that the headers ask for: Retry-After first, then RateLimit (draft-ietf-httpapi-ratelimit-headers)
 /// and the X-RateLimit headers that many systems have.
 pub(super) fn wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::trim)
+    };
     text("retry-after")
         .and_then(|value| retry_after(value, now))
         .or_else(|| text("ratelimit").and_then(parameter_t))
@@ -27,9 +32,17 @@ pub(super) fn wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 /// Whether the headers say that a quota is used up.
 pub(super) fn quota_used_up(headers: &HeaderMap) -> bool {
     headers.contains_key("retry-after")
-        || ["x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"]
-            .into_iter()
-            .any(|name| headers.get(name).is_some_and(|v| v.as_bytes().trim_ascii() == b"0"))
+        || [
+            "x-ratelimit-remaining",
+            "x-rate-limit-remaining",
+            "ratelimit-remaining",
+        ]
+        .into_iter()
+        .any(|name| {
+            headers
+                .get(name)
+                .is_some_and(|v| v.as_bytes().trim_ascii() == b"0")
+        })
 }
 
 /// RFC 9110 section 10.2.3: seconds or an HTTP date.
@@ -44,12 +57,17 @@ pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 /// The `t` parameter of `RateLimit: "default";r=0;t=30`: seconds until the quota is restored.
 fn parameter_t(value: &str) -> Option<Duration> {
     let first = value.split(',').next()?;
-    first.split(';').find_map(|part| seconds(part.trim().strip_prefix("t=")?))
+    first
+        .split(';')
+        .find_map(|part| seconds(part.trim().strip_prefix("t=")?))
 }
 
 /// Seconds to wait, or the moment as Unix seconds or milliseconds, whichever the size of the number says.
 fn reset(value: &str, now: Timestamp) -> Option<Duration> {
-    let number: f64 = value.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
+    let number: f64 = value
+        .parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
     let now = now.as_millisecond() as f64 / 1000.0;
     let wait = match number {
         n if n > 1e12 => n / 1000.0 - now,
@@ -61,7 +79,10 @@ fn reset(value: &str, now: Timestamp) -> Option<Duration> {
 
 /// Seconds, whole or with a fraction (which some systems send).
 fn seconds(value: &str) -> Option<Duration> {
-    let number: f64 = value.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
+    let number: f64 = value
+        .parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
     Some(Duration::try_from_secs_f64(number).unwrap_or(LONGEST))
 }
 
@@ -77,8 +98,16 @@ mod tests {
         for (name, value, expected) in [
             ("retry-after", "120".to_owned(), Some(120.0)),
             ("retry-after", "0.5".to_owned(), Some(0.5)),
-            ("retry-after", "Tue, 24 Nov 2026 09:00:30 GMT".to_owned(), Some(30.0)),
-            ("retry-after", "Tue, 24 Nov 2026 08:00:00 GMT".to_owned(), Some(0.0)),
+            (
+                "retry-after",
+                "Tue, 24 Nov 2026 09:00:30 GMT".to_owned(),
+                Some(30.0),
+            ),
+            (
+                "retry-after",
+                "Tue, 24 Nov 2026 08:00:00 GMT".to_owned(),
+                Some(0.0),
+            ),
             ("retry-after", "999999999".to_owned(), Some(86400.0)),
             ("retry-after", "soon".to_owned(), None),
             ("retry-after", "-5".to_owned(), None),
@@ -86,12 +115,20 @@ mod tests {
             ("ratelimit-reset", "17".to_owned(), Some(17.0)),
             ("x-ratelimit-reset", "17".to_owned(), Some(17.0)),
             ("x-ratelimit-reset", (epoch + 40).to_string(), Some(40.0)),
-            ("x-ratelimit-reset", ((epoch + 40) * 1000).to_string(), Some(40.0)),
+            (
+                "x-ratelimit-reset",
+                ((epoch + 40) * 1000).to_string(),
+                Some(40.0),
+            ),
             ("x-ratelimit-reset", (epoch - 40).to_string(), Some(0.0)),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_str(&value).unwrap());
-            assert_eq!(wait(&headers, now).map(|d| d.as_secs_f64()), expected, "{name}: {value}");
+            assert_eq!(
+                wait(&headers, now).map(|d| d.as_secs_f64()),
+                expected,
+                "{name}: {value}"
+            );
         }
     }
 
@@ -100,6 +137,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-ratelimit-reset", HeaderValue::from_static("50"));
         headers.insert("retry-after", HeaderValue::from_static("2"));
-        assert_eq!(wait(&headers, Timestamp::UNIX_EPOCH), Some(Duration::from_secs(2)));
+        assert_eq!(
+            wait(&headers, Timestamp::UNIX_EPOCH),
+            Some(Duration::from_secs(2))
+        );
     }
 }

@@ -40,12 +40,24 @@ impl<'a> Shape<'a> {
             Verb::Update => {
                 let plan = object.update.as_ref()?;
                 let (operation, batch) = (&plan.request, plan.batch.as_ref());
-                Self { purpose: Purpose::Update, operation, ids: &[], batch, idempotency: None }
+                Self {
+                    purpose: Purpose::Update,
+                    operation,
+                    ids: &[],
+                    batch,
+                    idempotency: None,
+                }
             }
             Verb::Upsert => {
                 let plan = object.upsert.as_ref()?;
                 let (operation, batch) = (&plan.request, plan.batch.as_ref());
-                Self { purpose: Purpose::Upsert, operation, ids: &plan.ids, batch, idempotency: None }
+                Self {
+                    purpose: Purpose::Upsert,
+                    operation,
+                    ids: &plan.ids,
+                    batch,
+                    idempotency: None,
+                }
             }
         })
     }
@@ -61,7 +73,11 @@ impl Connector {
         }
     }
 
-    async fn try_write(&self, object: &ObjectPlan, write: Write<'_>) -> Result<Vec<Result<Done, Failure>>, Failure> {
+    async fn try_write(
+        &self,
+        object: &ObjectPlan,
+        write: Write<'_>,
+    ) -> Result<Vec<Result<Done, Failure>>, Failure> {
         self.check_access(write.verb)?;
         let Some(shape) = Shape::of(object, write.verb) else {
             let name = match write.verb {
@@ -72,15 +88,27 @@ impl Connector {
             return Err(self.missing(object, name));
         };
         let key = shape.idempotency.zip(write.idempotency_key);
-        let inject: Option<(&InjectionPlan, Value)> = key.map(|(place, key)| (place, Value::from(key)));
+        let inject: Option<(&InjectionPlan, Value)> =
+            key.map(|(place, key)| (place, Value::from(key)));
         match (shape.batch, write.items) {
             (_, []) => Ok(vec![]),
-            (None, [item]) => Ok(vec![self.write_one(object, shape, item, inject.as_slice()).await?]),
+            (None, [item]) => Ok(vec![
+                self.write_one(object, shape, item, inject.as_slice())
+                    .await?,
+            ]),
             (None, items) => {
-                let text = format!("{}: object {}: {} records in one request, but the operation has no batch", self.resource(), object.name, items.len());
+                let text = format!(
+                    "{}: object {}: {} records in one request, but the operation has no batch",
+                    self.resource(),
+                    object.name,
+                    items.len()
+                );
                 Err(Failure::new(Class::Configuration, false, text))
             }
-            (Some(plan), items) => self.write_batch(shape, plan, items, inject.as_slice()).await,
+            (Some(plan), items) => {
+                self.write_batch(shape, plan, items, inject.as_slice())
+                    .await
+            }
         }
     }
 
@@ -106,18 +134,29 @@ impl Connector {
         let operation = shape.operation;
         let key = match item.id {
             Some(id) => Some(self.key_scope(object, id)?),
-            None if shape.purpose == Purpose::Update => return Err(self.wrong(operation, "an update needs the target record's id")),
+            None if shape.purpose == Purpose::Update => {
+                return Err(self.wrong(operation, "an update needs the target record's id"));
+            }
             None => None,
         };
         let current = match item.id {
             Some(id) if operation.uses.current => match self.get(object, id).await {
                 Ok(Some(found)) => Some(found.record),
                 Ok(None) => {
-                    let text = format!("{}: object {}: the record is gone", self.resource(), object.name);
+                    let text = format!(
+                        "{}: object {}: the record is gone",
+                        self.resource(),
+                        object.name
+                    );
                     return Err(Failure::new(Class::Gone, false, text));
                 }
                 // Only the read was sent, not the write.
-                Err(failure) => return Err(Failure { sent: false, ..failure }),
+                Err(failure) => {
+                    return Err(Failure {
+                        sent: false,
+                        ..failure
+                    });
+                }
             },
             _ => None,
         };
@@ -130,7 +169,14 @@ impl Connector {
             current: current.as_ref(),
             ..Scope::default()
         };
-        let parts = Parts { operation, scope, record: Some(item.body), body: None, inject, url: None };
+        let parts = Parts {
+            operation,
+            scope,
+            record: Some(item.body),
+            body: None,
+            inject,
+            url: None,
+        };
         let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
         let name = operation.path.source();
         let reply = self.exchange(&prepared, shape.purpose, name).await?;
@@ -148,7 +194,9 @@ impl Connector {
             return Ok(Done::default());
         }
         match serde_json::from_slice::<Value>(&reply.body) {
-            Ok(answer) => Ok(Done { id: read_id(shape.ids, &answer) }),
+            Ok(answer) => Ok(Done {
+                id: read_id(shape.ids, &answer),
+            }),
             Err(_) => {
                 let mut failure = self.wrong(shape.operation, "the answer is not JSON");
                 (failure.class, failure.sent) = (unsure(shape.purpose), true);
@@ -172,15 +220,34 @@ impl Connector {
         let built = batch::build(&self.inner.plan, operation, plan, items, inject)
             .map_err(|what| unrenderable(&self.inner.plan, operation, &what))?;
         let body = Bytes::from(built.body);
-        let parts = Parts { operation, scope: Scope::default(), record: None, body: Some(&body), inject, url: None };
+        let parts = Parts {
+            operation,
+            scope: Scope::default(),
+            record: None,
+            body: Some(&body),
+            inject,
+            url: None,
+        };
         let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
         let name = operation.path.source();
         let reply = self.exchange(&prepared, shape.purpose, name).await?;
         if reply.ignored {
             return Ok(items.iter().map(|_| Ok(Done::default())).collect());
         }
-        let asked = super::classify::Asked { method: prepared.method.as_str(), path: &prepared.path };
-        batch::results(&self.inner.plan, shape, plan, &asked, &built.sent, &reply, items.len()).map_err(|what| {
+        let asked = super::classify::Asked {
+            method: prepared.method.as_str(),
+            path: &prepared.path,
+        };
+        batch::results(
+            &self.inner.plan,
+            shape,
+            plan,
+            &asked,
+            &built.sent,
+            &reply,
+            items.len(),
+        )
+        .map_err(|what| {
             let mut failure = self.wrong(operation, &what);
             (failure.class, failure.sent) = (unsure(shape.purpose), true);
             failure.status = Some(reply.status.as_u16());
@@ -189,7 +256,12 @@ impl Connector {
     }
 
     fn wrong(&self, operation: &Operation, what: &str) -> Failure {
-        let text = format!("{}: {} {}: {what}", self.resource(), operation.method, operation.path.source());
+        let text = format!(
+            "{}: {} {}: {what}",
+            self.resource(),
+            operation.method,
+            operation.path.source()
+        );
         Failure::new(Class::Configuration, false, text)
     }
 }

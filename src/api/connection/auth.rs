@@ -122,7 +122,11 @@ pub struct OAuth2Auth {
     #[schemars(length(min = 1, max = 2048))]
     pub token_url: String,
     /// The client's id.
-    #[serde(rename = "clientIDRef", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "clientIDRef",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub client_id_ref: Option<SecretKeyRef>,
     /// The client's secret; absent for a public client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,7 +199,10 @@ pub struct LoginSpec {
 impl LoginSpec {
     /// How the body is written: as `body` says, JSON when it says nothing.
     pub fn encoding(&self) -> Encoding {
-        self.body.as_ref().and_then(|b| b.encoding).unwrap_or(Encoding::Json)
+        self.body
+            .as_ref()
+            .and_then(|b| b.encoding)
+            .unwrap_or(Encoding::Json)
     }
 }
 

@@ -90,7 +90,9 @@ impl<'de> Deserialize<'de> for ByteSize {
 
 /// The bytes of a quantity like `64Mi`, or `None` when it is not one or out of range.
 fn read_bytes(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
     let factor = match unit {
         "" => 1,
@@ -112,10 +114,25 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_kubernetes_users_write_them() {
-        for (text, bytes) in [("1", 1), ("2k", 2_000), ("512Ki", 524_288), ("64Mi", 67_108_864), ("4Gi", 4 << 30)] {
+        for (text, bytes) in [
+            ("1", 1),
+            ("2k", 2_000),
+            ("512Ki", 524_288),
+            ("64Mi", 67_108_864),
+            ("4Gi", 4 << 30),
+        ] {
             assert_eq!(read_bytes(text), Some(bytes), "{text}");
         }
-        for bad in ["", "0", "Mi", "5Gi", "1.5Gi", "64MB", "-1", "99999999999999999999"] {
+        for bad in [
+            "",
+            "0",
+            "Mi",
+            "5Gi",
+            "1.5Gi",
+            "64MB",
+            "-1",
+            "99999999999999999999",
+        ] {
             assert_eq!(read_bytes(bad), None, "{bad}");
         }
     }

@@ -14,7 +14,10 @@ use crate::api::reference::DurationText;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectSpec {
     /// Name that Syncs use.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Paths of the fields that identify a record, in order: `[id]`.
     #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 256)))]

@@ -68,7 +68,10 @@ fn max_delay() -> DurationText {
 
 impl Default for RetrySpec {
     fn default() -> Self {
-        Self { initial_delay: initial_delay(), max_delay: max_delay() }
+        Self {
+            initial_delay: initial_delay(),
+            max_delay: max_delay(),
+        }
     }
 }
 

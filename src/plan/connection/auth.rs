@@ -1,17 +1,14 @@
 //! How requests are authenticated, compiled: URLs resolved, secrets still only named.
 //! Pure. Made by `compile`, run by `connector::auth`.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::check::Checker;
 use super::compile::check_url;
-use super::request::{InjectionPlan, check_header, compile_json};
-use crate::api::connection::{AuthSpec, Encoding, Injection, OAuth2Auth, Place, SendAs, SessionAuth};
+use super::request::check_header;
+use super::session::{SessionPlan, compile_session};
+use crate::api::connection::{AuthSpec, OAuth2Auth, Place, SendAs};
 use crate::api::reference::SecretKeyRef;
-use crate::expression::{Path, Scope};
 
 pub use crate::api::connection::{ClientAuth, Grant};
 
@@ -24,7 +21,10 @@ pub struct SecretRef {
 
 impl From<&SecretKeyRef> for SecretRef {
     fn from(reference: &SecretKeyRef) -> Self {
-        Self { name: reference.name.clone(), key: reference.key.clone() }
+        Self {
+            name: reference.name.clone(),
+            key: reference.key.clone(),
+        }
     }
 }
 
@@ -33,8 +33,14 @@ impl From<&SecretKeyRef> for SecretRef {
 pub enum AuthPlan {
     None,
     /// A fixed secret.
-    Fixed { secret: SecretRef, send_as: SendAsPlan },
-    Basic { username: SecretRef, password: Option<SecretRef> },
+    Fixed {
+        secret: SecretRef,
+        send_as: SendAsPlan,
+    },
+    Basic {
+        username: SecretRef,
+        password: Option<SecretRef>,
+    },
     OAuth2(OAuth2Plan),
     Session(SessionPlan),
 }
@@ -51,7 +57,11 @@ pub struct SendAsPlan {
 
 impl SendAsPlan {
     fn bearer() -> Self {
-        Self { place: Place::Header, name: "authorization".to_owned(), prefix: "Bearer ".to_owned() }
+        Self {
+            place: Place::Header,
+            name: "authorization".to_owned(),
+            prefix: "Bearer ".to_owned(),
+        }
     }
 }
 
@@ -71,47 +81,35 @@ pub struct OAuth2Plan {
     pub send_as: SendAsPlan,
 }
 
-/// A token that a login request answers with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionPlan {
-    pub login: LoginPlan,
-    pub token: Path,
-    /// How long a token is valid; `None`: until a 401.
-    pub expiry: Option<Duration>,
-    pub send_as: SendAsPlan,
-}
-
-/// The request that logs in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LoginPlan {
-    pub method: String,
-    pub url: String,
-    pub headers: Vec<(String, String)>,
-    pub encoding: Encoding,
-    /// The body without the secrets.
-    pub body: Value,
-    pub credentials: Vec<CredentialPlan>,
-}
-
-/// A secret and its place in the login request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CredentialPlan {
-    pub injection: InjectionPlan,
-    pub secret: SecretRef,
-}
-
 /// Compiles `spec.auth`.
-pub(super) fn compile_auth(spec: &AuthSpec, base: &str, plaintext: bool, checker: &mut Checker<'_>) -> Option<AuthPlan> {
+pub(super) fn compile_auth(
+    spec: &AuthSpec,
+    base: &str,
+    plaintext: bool,
+    checker: &mut Checker<'_>,
+) -> Option<AuthPlan> {
     let mut plans = Vec::new();
     if spec.none.is_some() {
         plans.push(Some(AuthPlan::None));
     }
     if let Some(key) = &spec.api_key {
-        let send_as = compile_send_as(key.place, &key.name, key.prefix.as_deref(), "spec.auth.apiKey", checker);
-        plans.push(send_as.map(|send_as| AuthPlan::Fixed { secret: (&key.secret_ref).into(), send_as }));
+        let send_as = compile_send_as(
+            key.place,
+            &key.name,
+            key.prefix.as_deref(),
+            "spec.auth.apiKey",
+            checker,
+        );
+        plans.push(send_as.map(|send_as| AuthPlan::Fixed {
+            secret: (&key.secret_ref).into(),
+            send_as,
+        }));
     }
     if let Some(bearer) = &spec.bearer {
-        plans.push(Some(AuthPlan::Fixed { secret: (&bearer.secret_ref).into(), send_as: SendAsPlan::bearer() }));
+        plans.push(Some(AuthPlan::Fixed {
+            secret: (&bearer.secret_ref).into(),
+            send_as: SendAsPlan::bearer(),
+        }));
     }
     if let Some(basic) = &spec.basic {
         plans.push(Some(AuthPlan::Basic {
@@ -126,32 +124,60 @@ pub(super) fn compile_auth(spec: &AuthSpec, base: &str, plaintext: bool, checker
         plans.push(compile_session(session, base, plaintext, checker).map(AuthPlan::Session));
     }
     if plans.len() != 1 {
-        checker.problem("spec.auth", "give exactly one of none, apiKey, bearer, basic, oauth2, session");
+        checker.problem(
+            "spec.auth",
+            "give exactly one of none, apiKey, bearer, basic, oauth2, session",
+        );
         return None;
     }
     plans.pop().flatten()
 }
 
-fn compile_send_as(place: Place, name: &str, prefix: Option<&str>, field: &str, checker: &mut Checker<'_>) -> Option<SendAsPlan> {
+fn compile_send_as(
+    place: Place,
+    name: &str,
+    prefix: Option<&str>,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<SendAsPlan> {
     match place {
         Place::Body => {
-            checker.problem(&format!("{field}.in"), "a credential goes in a Header, Query or Cookie");
+            checker.problem(
+                &format!("{field}.in"),
+                "a credential goes in a Header, Query or Cookie",
+            );
             return None;
         }
         Place::Header | Place::Cookie => check_header(name, &format!("{field}.name"), checker),
         Place::Query => {}
     }
-    Some(SendAsPlan { place, name: name.to_owned(), prefix: prefix.unwrap_or_default().to_owned() })
+    Some(SendAsPlan {
+        place,
+        name: name.to_owned(),
+        prefix: prefix.unwrap_or_default().to_owned(),
+    })
 }
 
 impl SendAs {
-    fn compile(&self, field: &str, checker: &mut Checker<'_>) -> Option<SendAsPlan> {
-        compile_send_as(self.place, &self.name, self.prefix.as_deref(), field, checker)
+    pub(super) fn compile(&self, field: &str, checker: &mut Checker<'_>) -> Option<SendAsPlan> {
+        compile_send_as(
+            self.place,
+            &self.name,
+            self.prefix.as_deref(),
+            field,
+            checker,
+        )
     }
 }
 
 /// A URL, or a path below the base URL.
-fn endpoint(text: &str, base: &str, plaintext: bool, field: &str, checker: &mut Checker<'_>) -> Option<String> {
+pub(super) fn endpoint(
+    text: &str,
+    base: &str,
+    plaintext: bool,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<String> {
     let text = checker.resolve(field, text)?;
     if text.starts_with('/') {
         return Some(format!("{base}{text}"));
@@ -159,16 +185,30 @@ fn endpoint(text: &str, base: &str, plaintext: bool, field: &str, checker: &mut 
     check_url(&text, plaintext, field, checker).then_some(text)
 }
 
-fn compile_oauth(spec: &OAuth2Auth, base: &str, plaintext: bool, checker: &mut Checker<'_>) -> Option<OAuth2Plan> {
+fn compile_oauth(
+    spec: &OAuth2Auth,
+    base: &str,
+    plaintext: bool,
+    checker: &mut Checker<'_>,
+) -> Option<OAuth2Plan> {
     let field = "spec.auth.oauth2";
-    let token_url = endpoint(&spec.token_url, base, plaintext, &format!("{field}.tokenURL"), checker);
+    let token_url = endpoint(
+        &spec.token_url,
+        base,
+        plaintext,
+        &format!("{field}.tokenURL"),
+        checker,
+    );
     let needs = match spec.grant {
         Grant::ClientCredentials => [
             ("clientIDRef", spec.client_id_ref.is_some()),
             ("clientSecretRef", spec.client_secret_ref.is_some()),
         ],
         Grant::RefreshToken => [("refreshTokenRef", spec.refresh_token_ref.is_some()); 2],
-        Grant::Password => [("usernameRef", spec.username_ref.is_some()), ("passwordRef", spec.password_ref.is_some())],
+        Grant::Password => [
+            ("usernameRef", spec.username_ref.is_some()),
+            ("passwordRef", spec.password_ref.is_some()),
+        ],
     };
     if let Some((name, _)) = needs.iter().find(|(_, given)| !given) {
         checker.problem(field, format!("the {:?} grant needs {name}", spec.grant));
@@ -198,46 +238,4 @@ fn compile_oauth(spec: &OAuth2Auth, base: &str, plaintext: bool, checker: &mut C
         fields,
         send_as: SendAsPlan::bearer(),
     })
-}
-
-fn compile_session(spec: &SessionAuth, base: &str, plaintext: bool, checker: &mut Checker<'_>) -> Option<SessionPlan> {
-    let field = "spec.auth.session";
-    let login = &spec.login;
-    let url = endpoint(&login.path, base, plaintext, &format!("{field}.login.path"), checker);
-    let mut headers = Vec::with_capacity(login.headers.len());
-    for (name, text) in &login.headers {
-        let place = format!("{field}.login.headers.{name}");
-        check_header(name, &place, checker);
-        if let Some(value) = checker.resolve(&place, text) {
-            headers.push((name.clone(), value));
-        }
-    }
-    if login.body.as_ref().is_some_and(|b| b.wrap.is_some() || b.record.is_some()) {
-        checker.problem(&format!("{field}.login.body"), "a login sends no record: give template, and credentials in: Body");
-    }
-    let template = login.body.as_ref().and_then(|b| b.template.as_ref());
-    let body = match template {
-        None => Some(Value::Object(serde_json::Map::new())),
-        Some(template) => {
-            let place = format!("{field}.login.body.template");
-            let scope = Scope { settings: Some(checker.settings), ..Scope::default() };
-            compile_json(template, &["settings"], &place, checker).and_then(|t| t.render(&scope).ok())
-        }
-    };
-    let mut credentials = Vec::with_capacity(login.credentials.len());
-    for (i, credential) in login.credentials.iter().enumerate() {
-        let place = format!("{field}.login.credentials[{i}]");
-        let injection = Injection { place: credential.place, name: credential.name.clone() };
-        if credential.place == Place::Body && login.encoding() == Encoding::None {
-            checker.problem(&place, "the login sends no body (encoding: None): put the credential elsewhere");
-        }
-        if let Some(injection) = InjectionPlan::compile(&injection, &place, checker) {
-            credentials.push(CredentialPlan { injection, secret: (&credential.secret_ref).into() });
-        }
-    }
-    let token = checker.path(&format!("{field}.token"), &spec.token);
-    let send_as = spec.send_as.compile(&format!("{field}.sendAs"), checker);
-    let encoding = login.encoding();
-    let login = LoginPlan { method: login.method.as_str().to_owned(), url: url?, headers, encoding, body: body?, credentials };
-    Some(SessionPlan { login, token: token?, expiry: spec.expiry.as_ref().map(|d| d.to_std()), send_as: send_as? })
 }

@@ -2,11 +2,15 @@
 //! Pure. `compile` is called by `plan`, the values are run by `connector`.
 
 mod auth;
+mod batch;
 mod check;
 mod compile;
 mod list;
 mod object;
 mod request;
+mod session;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::BTreeMap;
@@ -19,14 +23,16 @@ use serde_json::Value;
 use crate::expression::Expression;
 
 pub use crate::api::connection::{Encoding, Place, ResponseClass};
-pub use auth::{AuthPlan, ClientAuth, CredentialPlan, Grant, LoginPlan, OAuth2Plan, SecretRef, SendAsPlan, SessionPlan};
+pub use auth::{AuthPlan, ClientAuth, Grant, OAuth2Plan, SecretRef, SendAsPlan};
+pub use batch::{BatchPlan, Correlate};
 pub use check::{Checker, RequestParts};
 pub use compile::compile;
 pub use list::*;
 pub(crate) use object::read_id;
 pub use object::{FindPlan, ObjectPlan};
 pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation, Uses};
-pub use write::{BatchPlan, Correlate, CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
+pub use session::{CredentialPlan, LoginPlan, SessionPlan};
+pub use write::{CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
 
 /// A compiled Connection and its objects by name.
 #[derive(Clone, Debug)]
@@ -64,6 +70,17 @@ impl ConnectionPlan {
     pub fn resource(&self) -> String {
         format!("Connection/{}", self.name)
     }
+
+    /// Whether any URL of the Connection is one of https.
+    pub fn speaks_tls(&self) -> bool {
+        let plain = |url: &str| url.starts_with("http://");
+        let token = match &self.auth {
+            AuthPlan::OAuth2(oauth) => plain(&oauth.token_url),
+            AuthPlan::Session(session) => plain(&session.login.url),
+            AuthPlan::None | AuthPlan::Fixed { .. } | AuthPlan::Basic { .. } => true,
+        };
+        !(token && plain(&self.base_url))
+    }
 }
 
 /// What Syncs may do here.
@@ -91,7 +108,10 @@ impl LimitPlan {
     /// Whether a request with this method and path (below the base URL) is counted here.
     pub fn applies_to(&self, method: &str, path: &str) -> bool {
         self.method.as_deref().is_none_or(|m| m == method)
-            && self.path.as_deref().is_none_or(|parts| matches_glob(parts, path))
+            && self
+                .path
+                .as_deref()
+                .is_none_or(|parts| matches_glob(parts, path))
     }
 }
 
@@ -100,9 +120,13 @@ fn matches_glob(parts: &[String], text: &str) -> bool {
     let [first, middle @ .., last] = parts else {
         return parts.first().is_some_and(|only| only == text);
     };
-    let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+    let Some(mut rest) = text.strip_prefix(first.as_str()) else {
+        return false;
+    };
     for part in middle {
-        let Some(at) = rest.find(part.as_str()) else { return false };
+        let Some(at) = rest.find(part.as_str()) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     rest.len() >= last.len() && rest.ends_with(last.as_str())
@@ -129,7 +153,7 @@ pub struct ResponseRule {
 }
 
 #[cfg(test)]
-mod tests {
+mod limit_tests {
     use super::*;
 
     #[test]

@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::check::{Checker, RequestParts};
 use super::list::{ListPlan, MomentPlan, compile_list, compile_moment};
 use super::request::{Operation, compile_request};
-use super::write::{CreatePlan, UpdatePlan, UpsertPlan, compile_create, compile_update, compile_upsert};
+use super::write::{
+    CreatePlan, UpdatePlan, UpsertPlan, compile_create, compile_update, compile_upsert,
+};
 use crate::api::connection::{FindSpec, GetSpec, Method, ObjectSpec};
 use crate::expression::Path;
 use crate::record::{Key, KeyError, TargetId};
@@ -66,26 +68,56 @@ pub struct FindPlan {
 const DEFAULT_INDEX_LAG: Duration = Duration::from_secs(10);
 
 /// Compiles `objects[n]`; `field` is its path.
-pub(super) fn compile_object(spec: &ObjectSpec, field: &str, checker: &mut Checker<'_>) -> Option<ObjectPlan> {
+pub(super) fn compile_object(
+    spec: &ObjectSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<ObjectPlan> {
     let mut key = Vec::with_capacity(spec.key.len());
     for (i, text) in spec.key.iter().enumerate() {
         let place = format!("{field}.key[{i}]");
         match checker.path(&place, text) {
-            Some(path) if path.is_root() => checker.problem(&place, "a key is a field of the record, such as id"),
+            Some(path) if path.is_root() => {
+                checker.problem(&place, "a key is a field of the record, such as id")
+            }
             Some(path) => key.push(path),
             None => {}
         }
     }
     if spec.key.is_empty() {
-        checker.problem(&format!("{field}.key"), "name the field that identifies a record, such as [id]");
+        checker.problem(
+            &format!("{field}.key"),
+            "name the field that identifies a record, such as [id]",
+        );
     }
-    let modified = spec.modified.as_ref().and_then(|m| compile_moment(m, &format!("{field}.modified"), checker));
-    let list = spec.list.as_ref().and_then(|l| compile_list(l, &format!("{field}.list"), checker));
-    let get = spec.get.as_ref().and_then(|g| compile_get(g, &spec.key, &format!("{field}.get"), checker));
-    let find = spec.find.as_ref().and_then(|f| compile_find(f, &format!("{field}.find"), checker));
-    let create = spec.create.as_ref().and_then(|c| compile_create(c, spec, &format!("{field}.create"), checker));
-    let update = spec.update.as_ref().and_then(|u| compile_update(u, spec, &format!("{field}.update"), checker));
-    let upsert = spec.upsert.as_ref().and_then(|u| compile_upsert(u, spec, &format!("{field}.upsert"), checker));
+    let modified = spec
+        .modified
+        .as_ref()
+        .and_then(|m| compile_moment(m, &format!("{field}.modified"), checker));
+    let list = spec
+        .list
+        .as_ref()
+        .and_then(|l| compile_list(l, &format!("{field}.list"), checker));
+    let get = spec
+        .get
+        .as_ref()
+        .and_then(|g| compile_get(g, &spec.key, &format!("{field}.get"), checker));
+    let find = spec
+        .find
+        .as_ref()
+        .and_then(|f| compile_find(f, &format!("{field}.find"), checker));
+    let create = spec
+        .create
+        .as_ref()
+        .and_then(|c| compile_create(c, spec, &format!("{field}.create"), checker));
+    let update = spec
+        .update
+        .as_ref()
+        .and_then(|u| compile_update(u, spec, &format!("{field}.update"), checker));
+    let upsert = spec
+        .upsert
+        .as_ref()
+        .and_then(|u| compile_upsert(u, spec, &format!("{field}.upsert"), checker));
     Some(ObjectPlan {
         name: spec.name.clone(),
         key_names: key.iter().map(ToString::to_string).collect(),
@@ -100,7 +132,12 @@ pub(super) fn compile_object(spec: &ObjectSpec, field: &str, checker: &mut Check
     })
 }
 
-fn compile_get(spec: &GetSpec, key: &[String], field: &str, checker: &mut Checker<'_>) -> Option<Operation> {
+fn compile_get(
+    spec: &GetSpec,
+    key: &[String],
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<Operation> {
     let parts = RequestParts {
         method: spec.method.unwrap_or(Method::Get),
         path: &spec.path,
@@ -115,11 +152,22 @@ fn compile_get(spec: &GetSpec, key: &[String], field: &str, checker: &mut Checke
 }
 
 /// `${key.…}` may only name fields of the object's key.
-pub(super) fn check_key(request: &Operation, key: &[String], field: &str, checker: &mut Checker<'_>) {
+pub(super) fn check_key(
+    request: &Operation,
+    key: &[String],
+    field: &str,
+    checker: &mut Checker<'_>,
+) {
     for path in request.paths_of("key") {
         let name = path.to_string();
         if !key.iter().any(|k| Path::parse(k).is_ok_and(|k| k == path)) {
-            checker.problem(field, format!("${{key.{name}}} is not one of the object's key fields: {}", key.join(", ")));
+            checker.problem(
+                field,
+                format!(
+                    "${{key.{name}}} is not one of the object's key fields: {}",
+                    key.join(", ")
+                ),
+            );
         }
     }
 }
@@ -135,6 +183,9 @@ fn compile_find(spec: &FindSpec, field: &str, checker: &mut Checker<'_>) -> Opti
     };
     Some(FindPlan {
         request: compile_request(parts, &["settings", "match", "source"], field, checker)?,
-        index_lag: spec.index_lag.as_ref().map_or(DEFAULT_INDEX_LAG, |d| d.to_std()),
+        index_lag: spec
+            .index_lag
+            .as_ref()
+            .map_or(DEFAULT_INDEX_LAG, |d| d.to_std()),
     })
 }

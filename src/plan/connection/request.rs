@@ -37,9 +37,16 @@ pub struct Uses {
 pub enum BodyPlan {
     None,
     /// The mapped record, under a path when there is one; nothing where no record is written.
-    Record { encoding: Encoding, wrap: Option<Path> },
+    Record {
+        encoding: Encoding,
+        wrap: Option<Path>,
+    },
     /// A template, with the mapped record at a path when there is one.
-    Template { encoding: Encoding, template: JsonTemplate, record: Option<Path> },
+    Template {
+        encoding: Encoding,
+        template: JsonTemplate,
+        record: Option<Path>,
+    },
 }
 
 impl BodyPlan {
@@ -65,7 +72,12 @@ impl JsonTemplate {
         Ok(match self {
             Self::Literal(value) => value.clone(),
             Self::Text(template) => template.render_value(scope)?,
-            Self::List(items) => Value::Array(items.iter().map(|i| i.render(scope)).collect::<Result<_, _>>()?),
+            Self::List(items) => Value::Array(
+                items
+                    .iter()
+                    .map(|i| i.render(scope))
+                    .collect::<Result<_, _>>()?,
+            ),
             Self::Object(fields) => {
                 let mut map = Map::new();
                 for (name, value) in fields {
@@ -110,10 +122,17 @@ impl InjectionPlan {
             Place::Body => !path.is_root(),
         };
         if !fits {
-            checker.problem(&format!("{field}.name"), format!("{:?} cannot be the name of a {:?}", spec.name, spec.place));
+            checker.problem(
+                &format!("{field}.name"),
+                format!("{:?} cannot be the name of a {:?}", spec.name, spec.place),
+            );
             return None;
         }
-        Some(Self { place: spec.place, name: spec.name.clone(), path })
+        Some(Self {
+            place: spec.place,
+            name: spec.name.clone(),
+            path,
+        })
     }
 }
 
@@ -132,7 +151,11 @@ impl Operation {
     /// The paths that are used of one namespace, each once.
     pub fn paths_of(&self, namespace: &str) -> Vec<Path> {
         let mut paths: Vec<Path> = Vec::new();
-        for path in self.templates().into_iter().flat_map(|t| t.paths_of(namespace)) {
+        for path in self
+            .templates()
+            .into_iter()
+            .flat_map(|t| t.paths_of(namespace))
+        {
             if !paths.contains(&path) {
                 paths.push(path);
             }
@@ -152,22 +175,46 @@ impl Operation {
 }
 
 /// Headers that the connector writes itself.
-const OWN_HEADERS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "accept-encoding"];
+const OWN_HEADERS: [&str; 5] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+];
 
 /// Compiles one request. `namespaces` are those that mean something here; `field` is the operation's
 /// path in the manifest, such as `spec.objects[0].create`.
-pub fn compile_request(parts: RequestParts<'_>, namespaces: &[&str], field: &str, checker: &mut Checker<'_>) -> Option<Operation> {
+pub fn compile_request(
+    parts: RequestParts<'_>,
+    namespaces: &[&str],
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<Operation> {
     let before = checker.problems.len();
     let place = format!("{field}.path");
     if !parts.path.starts_with('/') {
-        checker.problem(&place, format!("{:?} must begin with / (it stands below the base URL)", parts.path));
+        checker.problem(
+            &place,
+            format!(
+                "{:?} must begin with / (it stands below the base URL)",
+                parts.path
+            ),
+        );
     } else if parts.path.contains(['?', '#']) {
-        checker.problem(&place, format!("{:?} holds a query or fragment; put parameters into query", parts.path));
+        checker.problem(
+            &place,
+            format!(
+                "{:?} holds a query or fragment; put parameters into query",
+                parts.path
+            ),
+        );
     }
     let path = checker.template(&place, parts.path, namespaces);
     let mut query = Vec::with_capacity(parts.query.len());
     for (name, text) in parts.query {
-        if let Some(template) = checker.template(&format!("{field}.query.{name}"), text, namespaces) {
+        if let Some(template) = checker.template(&format!("{field}.query.{name}"), text, namespaces)
+        {
             query.push((name.clone(), template));
         }
     }
@@ -198,7 +245,11 @@ pub fn compile_request(parts: RequestParts<'_>, namespaces: &[&str], field: &str
         uses: Uses::default(),
     };
     let used = |namespace: &str| !operation.paths_of(namespace).is_empty();
-    operation.uses = Uses { record: used("record"), source: used("source"), current: used("current") };
+    operation.uses = Uses {
+        record: used("record"),
+        source: used("source"),
+        current: used("current"),
+    };
     Some(operation)
 }
 
@@ -207,22 +258,36 @@ pub(super) fn check_header(name: &str, place: &str, checker: &mut Checker<'_>) {
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
         checker.problem(place, format!("{name:?} is not a header name (RFC 9110)"));
     } else if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-        checker.problem(place, format!("{name} is written by the connector; remove it"));
+        checker.problem(
+            place,
+            format!("{name} is written by the connector; remove it"),
+        );
     }
 }
 
 /// Compiles `body`.
-fn compile_body(spec: &BodySpec, namespaces: &[&str], field: &str, checker: &mut Checker<'_>) -> Option<BodyPlan> {
+fn compile_body(
+    spec: &BodySpec,
+    namespaces: &[&str],
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<BodyPlan> {
     let encoding = spec.encoding.unwrap_or(Encoding::Json);
     if encoding == Encoding::None {
         if spec.wrap.is_some() || spec.template.is_some() {
-            checker.problem(field, "encoding None sends no body: remove wrap and template");
+            checker.problem(
+                field,
+                "encoding None sends no body: remove wrap and template",
+            );
         }
         return Some(BodyPlan::None);
     }
     let Some(template) = &spec.template else {
         let wrap = checker.optional_path(&format!("{field}.wrap"), spec.wrap.as_deref());
-        return Some(BodyPlan::Record { encoding, wrap: wrap.filter(|p| !p.is_root()) });
+        return Some(BodyPlan::Record {
+            encoding,
+            wrap: wrap.filter(|p| !p.is_root()),
+        });
     };
     if spec.wrap.is_some() {
         checker.problem(field, "give wrap or template, not both");
@@ -230,23 +295,44 @@ fn compile_body(spec: &BodySpec, namespaces: &[&str], field: &str, checker: &mut
     let template = compile_json(template, namespaces, &format!("{field}.template"), checker)?;
     let record = checker.optional_path(&format!("{field}.record"), spec.record.as_deref());
     if record.as_ref().is_some_and(Path::is_root) {
-        checker.problem(&format!("{field}.record"), "the record would replace the whole template: name a field of it");
+        checker.problem(
+            &format!("{field}.record"),
+            "the record would replace the whole template: name a field of it",
+        );
     }
-    Some(BodyPlan::Template { encoding, template, record })
+    Some(BodyPlan::Template {
+        encoding,
+        template,
+        record,
+    })
 }
 
 /// Compiles JSON whose strings are templates; parts without placeholders stay as they are.
-pub(super) fn compile_json(value: &Value, namespaces: &[&str], field: &str, checker: &mut Checker<'_>) -> Option<JsonTemplate> {
+pub(super) fn compile_json(
+    value: &Value,
+    namespaces: &[&str],
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<JsonTemplate> {
     Some(match value {
         Value::String(text) => {
             let template = checker.template(field, text, namespaces)?;
             // `$${` in a literal is unescaped by rendering, so only texts without a `$` stay as they are.
-            if text.contains('$') { JsonTemplate::Text(template) } else { JsonTemplate::Literal(value.clone()) }
+            if text.contains('$') {
+                JsonTemplate::Text(template)
+            } else {
+                JsonTemplate::Literal(value.clone())
+            }
         }
         Value::Array(items) => {
             let mut list = Vec::with_capacity(items.len());
             for (i, item) in items.iter().enumerate() {
-                list.push(compile_json(item, namespaces, &format!("{field}[{i}]"), checker)?);
+                list.push(compile_json(
+                    item,
+                    namespaces,
+                    &format!("{field}[{i}]"),
+                    checker,
+                )?);
             }
             if list.iter().all(|i| matches!(i, JsonTemplate::Literal(_))) {
                 JsonTemplate::Literal(value.clone())
@@ -257,9 +343,15 @@ pub(super) fn compile_json(value: &Value, namespaces: &[&str], field: &str, chec
         Value::Object(map) => {
             let mut fields = Vec::with_capacity(map.len());
             for (name, item) in map {
-                fields.push((name.clone(), compile_json(item, namespaces, &format!("{field}.{name}"), checker)?));
+                fields.push((
+                    name.clone(),
+                    compile_json(item, namespaces, &format!("{field}.{name}"), checker)?,
+                ));
             }
-            if fields.iter().all(|(_, v)| matches!(v, JsonTemplate::Literal(_))) {
+            if fields
+                .iter()
+                .all(|(_, v)| matches!(v, JsonTemplate::Literal(_)))
+            {
                 JsonTemplate::Literal(value.clone())
             } else {
                 JsonTemplate::Object(fields)

@@ -1,4 +1,4 @@
-//! How records are written, compiled: create, update, upsert and batches.
+//! How records are written, compiled: create, update and upsert.
 //! Pure. Made by `object`, run by `connector::write`.
 
 use std::collections::BTreeMap;
@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::{BatchPlan, compile_batch};
 use super::check::{Checker, RequestParts};
 use super::object::check_key;
 use super::request::{BodyPlan, InjectionPlan, Operation, compile_request};
 use crate::api::connection::{
-    BatchSpec, BodySpec, CreateSpec, Encoding, Injection, Method, ObjectSpec, Sends, UpdateSpec, UpsertSpec,
+    BatchSpec, BodySpec, CreateSpec, Encoding, Injection, Method, ObjectSpec, Sends, UpdateSpec,
+    UpsertSpec,
 };
 use crate::expression::Path;
 
@@ -47,36 +49,14 @@ pub struct UpsertPlan {
     pub batch: Option<BatchPlan>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchPlan {
-    /// Most records in one request.
-    pub max: usize,
-    /// Where the list stands in the body.
-    pub at: Path,
-    /// Where the record stands in an item of the list.
-    pub item: Path,
-    /// Where the target record's id is put in an item, for updates.
-    pub key: Option<Path>,
-    /// Where the list of results stands in the answer.
-    pub results: Path,
-    /// Where a second list with the failed items stands.
-    pub errors: Option<Path>,
-    /// Where an item's own status stands in its result.
-    pub status: Option<Path>,
-    pub correlate: Correlate,
-}
-
-/// How a result finds its record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Correlate {
-    Index,
-    /// A value of the sent item stands in its result.
-    ByKey { sent: Path, answered: Path },
-}
-
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn compile_create(spec: &CreateSpec, object: &ObjectSpec, field: &str, checker: &mut Checker<'_>) -> Option<CreatePlan> {
+pub(super) fn compile_create(
+    spec: &CreateSpec,
+    object: &ObjectSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<CreatePlan> {
     let parts = RequestParts {
         method: spec.method.unwrap_or(Method::Post),
         path: &spec.path,
@@ -85,23 +65,56 @@ pub(super) fn compile_create(spec: &CreateSpec, object: &ObjectSpec, field: &str
         body: spec.body.as_ref(),
         answer: ("record", spec.record.as_deref()),
     };
-    let request = compile_write(parts, &["settings", "record", "source"], spec.batch.as_ref(), field, checker);
-    let ids = compile_ids(&spec.id, spec.record.as_deref(), spec.batch.as_ref(), object, field, checker);
+    let request = compile_write(
+        parts,
+        &["settings", "record", "source"],
+        spec.batch.as_ref(),
+        field,
+        checker,
+    );
+    let ids = compile_ids(
+        &spec.id,
+        spec.record.as_deref(),
+        spec.batch.as_ref(),
+        object,
+        field,
+        checker,
+    );
     let idempotency = spec.idempotency_key.as_ref().and_then(|key| {
-        let injection = Injection { place: key.place, name: key.name.clone() };
-        let injection = InjectionPlan::compile(&injection, &format!("{field}.idempotencyKey"), checker)?;
+        let injection = Injection {
+            place: key.place,
+            name: key.name.clone(),
+        };
+        let injection =
+            InjectionPlan::compile(&injection, &format!("{field}.idempotencyKey"), checker)?;
         Some(IdempotencyPlan { injection })
     });
-    let idempotency_ttl =
-        spec.idempotency_key.as_ref().map(|key| key.ttl.as_ref().map_or(DEFAULT_TTL, |ttl| ttl.to_std()));
+    let idempotency_ttl = spec
+        .idempotency_key
+        .as_ref()
+        .map(|key| key.ttl.as_ref().map_or(DEFAULT_TTL, |ttl| ttl.to_std()));
     if idempotency_ttl.is_some_and(|ttl| ttl.is_zero()) {
-        checker.problem(&format!("{field}.idempotencyKey.ttl"), "must be more than 0");
+        checker.problem(
+            &format!("{field}.idempotencyKey.ttl"),
+            "must be more than 0",
+        );
     }
     let batch = compile_batch(spec.batch.as_ref(), field, checker);
-    Some(CreatePlan { request: request?, ids: ids?, idempotency, idempotency_ttl, batch })
+    Some(CreatePlan {
+        request: request?,
+        ids: ids?,
+        idempotency,
+        idempotency_ttl,
+        batch,
+    })
 }
 
-pub(super) fn compile_update(spec: &UpdateSpec, object: &ObjectSpec, field: &str, checker: &mut Checker<'_>) -> Option<UpdatePlan> {
+pub(super) fn compile_update(
+    spec: &UpdateSpec,
+    object: &ObjectSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<UpdatePlan> {
     let parts = RequestParts {
         method: spec.method.unwrap_or(Method::Patch),
         path: &spec.path,
@@ -114,22 +127,43 @@ pub(super) fn compile_update(spec: &UpdateSpec, object: &ObjectSpec, field: &str
     let request = compile_write(parts, &namespaces, spec.batch.as_ref(), field, checker)?;
     check_key(&request, &object.key, field, checker);
     if request.uses_current() && object.get.is_none() {
-        checker.problem(field, "${current.…} reads the record first: give the object a get");
+        checker.problem(
+            field,
+            "${current.…} reads the record first: give the object a get",
+        );
     }
     match &spec.batch {
         Some(batch) if batch.key.is_none() => {
-            checker.problem(&format!("{field}.batch.key"), "say where in each item the target record's id goes, such as id");
+            checker.problem(
+                &format!("{field}.batch.key"),
+                "say where in each item the target record's id goes, such as id",
+            );
         }
-        None if ["key", "record", "source", "current"].iter().all(|n| request.paths_of(n).is_empty()) => {
-            checker.problem(field, "nothing in the request says which record is meant: use ${key.…}");
+        None if ["key", "record", "source", "current"]
+            .iter()
+            .all(|n| request.paths_of(n).is_empty()) =>
+        {
+            checker.problem(
+                field,
+                "nothing in the request says which record is meant: use ${key.…}",
+            );
         }
         _ => {}
     }
     let changed_fields = spec.sends == Some(Sends::ChangedFields);
-    Some(UpdatePlan { request, changed_fields, batch: compile_batch(spec.batch.as_ref(), field, checker) })
+    Some(UpdatePlan {
+        request,
+        changed_fields,
+        batch: compile_batch(spec.batch.as_ref(), field, checker),
+    })
 }
 
-pub(super) fn compile_upsert(spec: &UpsertSpec, object: &ObjectSpec, field: &str, checker: &mut Checker<'_>) -> Option<UpsertPlan> {
+pub(super) fn compile_upsert(
+    spec: &UpsertSpec,
+    object: &ObjectSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<UpsertPlan> {
     let parts = RequestParts {
         method: spec.method.unwrap_or(Method::Put),
         path: &spec.path,
@@ -138,10 +172,27 @@ pub(super) fn compile_upsert(spec: &UpsertSpec, object: &ObjectSpec, field: &str
         body: spec.body.as_ref(),
         answer: ("record", spec.record.as_deref()),
     };
-    let request = compile_write(parts, &["settings", "record", "source"], spec.batch.as_ref(), field, checker);
-    let ids = compile_ids(&spec.id, spec.record.as_deref(), spec.batch.as_ref(), object, field, checker);
+    let request = compile_write(
+        parts,
+        &["settings", "record", "source"],
+        spec.batch.as_ref(),
+        field,
+        checker,
+    );
+    let ids = compile_ids(
+        &spec.id,
+        spec.record.as_deref(),
+        spec.batch.as_ref(),
+        object,
+        field,
+        checker,
+    );
     let batch = compile_batch(spec.batch.as_ref(), field, checker);
-    Some(UpsertPlan { request: request?, ids: ids?, batch })
+    Some(UpsertPlan {
+        request: request?,
+        ids: ids?,
+        batch,
+    })
 }
 
 /// A write's request: sends the mapped record as JSON unless its body says otherwise. A batch is one
@@ -154,16 +205,25 @@ fn compile_write(
     checker: &mut Checker<'_>,
 ) -> Option<Operation> {
     let default = BodySpec::default();
-    let parts = RequestParts { body: Some(parts.body.unwrap_or(&default)), ..parts };
+    let parts = RequestParts {
+        body: Some(parts.body.unwrap_or(&default)),
+        ..parts
+    };
     let Some(batch) = batch else {
         return compile_request(parts, namespaces, field, checker);
     };
     let request = compile_request(parts, &["settings"], field, checker)?;
     let problem = match &request.body {
         BodyPlan::None => Some("a batch sends a list of records: encoding must be JSON"),
-        body if body.encoding() != Encoding::Json => Some("a batch is sent as JSON: encoding must be JSON"),
-        BodyPlan::Record { wrap: Some(_), .. } => Some("in a batch, batch.at says where the list stands: remove wrap"),
-        BodyPlan::Template { record: Some(_), .. } => Some("in a batch, batch.at says where the list stands: remove record"),
+        body if body.encoding() != Encoding::Json => {
+            Some("a batch is sent as JSON: encoding must be JSON")
+        }
+        BodyPlan::Record { wrap: Some(_), .. } => {
+            Some("in a batch, batch.at says where the list stands: remove wrap")
+        }
+        BodyPlan::Template {
+            record: Some(_), ..
+        } => Some("in a batch, batch.at says where the list stands: remove record"),
         BodyPlan::Template { .. } if batch.at.as_deref().unwrap_or_default().is_empty() => {
             Some("the list would replace the template: say in batch.at where in it the list stands")
         }
@@ -186,7 +246,13 @@ fn compile_ids(
 ) -> Option<Vec<Path>> {
     let place = format!("{field}.id");
     if let Some(stranger) = id.keys().find(|name| !object.key.contains(name)) {
-        checker.problem(&place, format!("{stranger:?} is not one of the object's key fields: {}", object.key.join(", ")));
+        checker.problem(
+            &place,
+            format!(
+                "{stranger:?} is not one of the object's key fields: {}",
+                object.key.join(", ")
+            ),
+        );
         return None;
     }
     let record = match batch {
@@ -215,49 +281,4 @@ fn below(root: &str, path: &str) -> String {
         (root, path) if path.starts_with('[') => format!("{root}{path}"),
         (root, path) => format!("{root}.{path}"),
     }
-}
-
-fn compile_batch(spec: Option<&BatchSpec>, field: &str, checker: &mut Checker<'_>) -> Option<BatchPlan> {
-    let spec = spec?;
-    let field = format!("{field}.batch");
-    if spec.max == 0 {
-        checker.problem(&format!("{field}.max"), "must be more than 0");
-    }
-    let mut path = |name: &str, text: &Option<String>| {
-        checker.path(&format!("{field}.{name}"), text.as_deref().unwrap_or_default())
-    };
-    let (at, item, results) = (path("at", &spec.at), path("item", &spec.item), path("results", &spec.results));
-    let mut optional = |name: &str, text: &Option<String>| {
-        checker.optional_path(&format!("{field}.{name}"), text.as_deref())
-    };
-    let (key, errors, status) =
-        (optional("key", &spec.key), optional("errors", &spec.errors), optional("status", &spec.status));
-    let correlate = match &spec.correlate {
-        None => Some(Correlate::Index),
-        Some(c) => match (&c.index, &c.by_key) {
-            (Some(_), None) => Some(Correlate::Index),
-            (None, Some(by_key)) => {
-                let sent = checker.path(&format!("{field}.correlate.byKey.sent"), &by_key.sent);
-                let answered = checker.path(&format!("{field}.correlate.byKey.answered"), &by_key.answered);
-                sent.zip(answered).map(|(sent, answered)| Correlate::ByKey { sent, answered })
-            }
-            _ => {
-                checker.problem(&format!("{field}.correlate"), "give exactly one of index, byKey");
-                None
-            }
-        },
-    };
-    if errors.is_some() && matches!(correlate, Some(Correlate::Index)) {
-        checker.problem(&format!("{field}.errors"), "results in two lists have no common index: correlate byKey");
-    }
-    Some(BatchPlan {
-        max: spec.max as usize,
-        at: at?,
-        item: item?,
-        key,
-        results: results?,
-        errors,
-        status,
-        correlate: correlate?,
-    })
 }

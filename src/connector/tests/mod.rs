@@ -1,0 +1,7 @@
+//! The connector against small servers in this process.
+
+mod answers;
+mod auth;
+mod limits;
+mod support;
+mod writes;
