@@ -228,7 +228,7 @@ pub(super) fn body_value(body: &Bytes) -> Value {
 }
 
 /// Headers by lower-case name; several of one name are joined by a comma (RFC 9110 section 5.3).
-fn header_values(headers: &HeaderMap) -> Value {
+pub(super) fn header_values(headers: &HeaderMap) -> Value {
     let mut map = Map::with_capacity(headers.len());
     for (name, value) in headers {
         let text = String::from_utf8_lossy(value.as_bytes());

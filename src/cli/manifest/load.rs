@@ -211,6 +211,10 @@ impl Loader<'_> {
         if let Some(checked) = self.kinds.check(&node, &mut misfits) {
             self.keep(&node, checked.kind.as_str(), checked.spec, &name, &mut misfits);
         }
+        if !misfits.is_empty() {
+            let unusable = &mut self.loaded.resources.unusable;
+            unusable.insert((kind.to_owned(), name.clone()));
+        }
         for Misfit { field, at, message } in misfits {
             self.find(file, at, &resource, &field, message);
         }

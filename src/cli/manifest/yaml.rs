@@ -1,6 +1,7 @@
 //! Reads YAML and JSON files as kubectl does, and keeps the place of every value. Bounded in depth and
 //! size, also through aliases. Called by `manifest::load`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::iter::Peekable;
 
@@ -24,6 +25,8 @@ pub struct YamlError {
 
 /// The documents of a file and, when it ends in an error, that error: what stands before it is good.
 pub fn read(text: &str) -> (Vec<Node>, Option<YamlError>) {
+    let joined = join_surrogates(text);
+    let text = joined.as_ref();
     let mut reader = Reader {
         events: Parser::new_from_str(text).peekable(),
         anchors: HashMap::new(),
@@ -253,4 +256,41 @@ fn merge(value: &Node, merged: &mut Vec<Entry>) -> bool {
         }),
         _ => false,
     }
+}
+
+/// JSON writes a character beyond U+FFFF as two escapes (RFC 8259 §7), which YAML does not know:
+/// puts the character itself in their place.
+fn join_surrogates(text: &str) -> Cow<'_, str> {
+    let json = text.trim_start().starts_with(['{', '[']);
+    if !json || !(text.contains("\\ud") || text.contains("\\uD")) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        out.push_str(before);
+        let unit = |from: usize| {
+            let digits = escape.get(from..from + 6)?.strip_prefix("\\u")?;
+            u16::from_str_radix(digits, 16).ok()
+        };
+        let pair = unit(0).zip(unit(6)).and_then(|(high, low)| {
+            char::decode_utf16([high, low]).next()?.ok().filter(|c| *c > '\u{ffff}')
+        });
+        let length = match pair {
+            Some(character) => {
+                out.push(character);
+                12
+            }
+            // The escaped character stays with its backslash, so that `\\\\ud83d` is no escape.
+            None => {
+                let length = 1 + escape[1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&escape[..length]);
+                length
+            }
+        };
+        rest = &escape[length..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }

@@ -68,10 +68,10 @@ fn a_tab_is_named_as_the_reason() {
 
 #[test]
 fn aliases_and_merges_are_read() {
-    let node = one("base: &b {x: 1, y: 2}\nsame: *b\nmore: {<<: *b, y: 3}\n");
+    let node = one("base: &b {x: 1, z: 2}\nsame: *b\nmore: {<<: *b, z: 3}\n");
     assert_eq!(
         node.to_json(),
-        json!({"base": {"x": 1, "y": 2}, "same": {"x": 1, "y": 2}, "more": {"x": 1, "y": 3}})
+        json!({"base": {"x": 1, "z": 2}, "same": {"x": 1, "z": 2}, "more": {"x": 1, "z": 3}})
     );
 }
 

@@ -1,22 +1,43 @@
-//! Reads an object page by page.
+//! Reads an object's list page by page: asks, splits the answer into records, and says where to go on.
+//! Knows no store; keeps at most one page. Used by `worker` and `cli` through `Connector::pages`.
 
-use std::sync::Arc;
+mod answer;
+mod link;
+mod pager;
+mod parents;
+mod position;
+mod raw;
+mod reader;
+mod request;
+mod scan;
+mod split;
+#[cfg(test)]
+mod tests;
+mod window;
 
-use super::{Connector, Page, ScanStart};
-use crate::plan::ObjectPlan;
+use futures::future::BoxFuture;
+
+use super::client::{Reply, Request};
+use super::{Connector, Page};
+use crate::plan::ConnectionPlan;
 use crate::record::Failure;
 
-/// Reads an object page by page.
-pub struct PageReader {}
+pub use reader::PageReader;
 
-impl PageReader {
-    pub(super) fn new(connector: Connector, object: Arc<ObjectPlan>, start: ScanStart) -> Self {
-        let _ = (connector, object, start);
-        Self {}
+/// Sends the request for a page: the connector, or a table in a test.
+pub(super) trait Ask: Send + Sync {
+    fn ask<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Reply, Failure>>;
+
+    /// The Connection, for names in messages and for links relative to a request.
+    fn connection(&self) -> &ConnectionPlan;
+}
+
+impl Ask for Connector {
+    fn ask<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Reply, Failure>> {
+        Box::pin(self.call(request))
     }
 
-    /// The next page; `None` after the last. Temporary failures are retried inside, within bounds.
-    pub async fn next(&mut self) -> Result<Option<Page>, Failure> {
-        Ok(None)
+    fn connection(&self) -> &ConnectionPlan {
+        &self.inner.plan
     }
 }

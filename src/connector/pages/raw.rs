@@ -1,0 +1,156 @@
+//! Reads and adds single fields of a record's JSON text without parsing the rest of it.
+//! Pure. Used by `split` and `reader`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::expression::{Path, Step};
+
+/// The value at a path of a JSON text; `None` when a step is missing or the text is no JSON.
+pub(super) fn field(json: &[u8], path: &Path) -> Option<Value> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    FieldSeed(path.steps()).deserialize(&mut reader).ok()?
+}
+
+/// The record's text with these fields added (name, JSON text); fields of the same name are replaced.
+/// What is no object stays as it is.
+pub(super) fn with_fields(record: &Bytes, fields: &[(&str, &str)]) -> Bytes {
+    let mut reader = serde_json::Deserializer::from_slice(record);
+    let Ok(own) = reader.deserialize_map(FieldsVisitor) else { return record.clone() };
+    let mut json = Vec::with_capacity(record.len() + 64);
+    let own = own.iter().map(|(name, raw)| (name.as_ref(), raw.get()));
+    let kept = own.filter(|(name, _)| !fields.iter().any(|(added, _)| added == name));
+    json.push(b'{');
+    for (name, raw) in kept.chain(fields.iter().copied()) {
+        push_field(&mut json, name, raw);
+    }
+    json.push(b'}');
+    json.into()
+}
+
+/// Appends `"name":raw` to an object that was begun.
+pub(super) fn push_field(json: &mut Vec<u8>, name: &str, raw: &str) {
+    if json.last() != Some(&b'{') {
+        json.push(b',');
+    }
+    json.extend_from_slice(Value::from(name).to_string().as_bytes());
+    json.push(b':');
+    json.extend_from_slice(raw.as_bytes());
+}
+
+/// Walks to one value.
+struct FieldSeed<'p>(&'p [Step]);
+
+impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        match self.0 {
+            [] => serde::Deserialize::deserialize(d).map(Some),
+            _ => d.deserialize_any(self),
+        }
+    }
+}
+
+/// Scalars have no fields: the rest of the path is missing.
+macro_rules! nothing {
+    ($($name:ident($kind:ty)),*) => { $(fn $name<E>(self, _: $kind) -> Result<Self::Value, E> { Ok(None) })* };
+}
+
+impl<'de> Visitor<'de> for FieldSeed<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    nothing!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            match self.0 {
+                [Step::Field(field), rest @ ..] if **field == *name => found = map.next_value_seed(FieldSeed(rest))?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let mut at = 0;
+        loop {
+            let more = match self.0 {
+                [Step::Index(index), rest @ ..] if *index == at => match seq.next_element_seed(FieldSeed(rest))? {
+                    Some(value) => {
+                        found = value;
+                        true
+                    }
+                    None => false,
+                },
+                _ => seq.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                return Ok(found);
+            }
+            at += 1;
+        }
+    }
+}
+
+/// A field's name, borrowed where it holds no escapes.
+pub(super) struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+/// The fields of an object, each as its text.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(16);
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            fields.push((name, map.next_value()?));
+        }
+        Ok(fields)
+    }
+}
