@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: parses nothing and decides nothing, `cli` does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    syncline::cli::main()
+}

@@ -2,6 +2,10 @@
 //! Data only: no client, no I/O. The schema holds only what works.
 
 pub mod connection;
+pub mod crd;
 pub mod mapping;
 pub mod reference;
 pub mod sync;
+mod yaml;
+
+pub use yaml::to_yaml;

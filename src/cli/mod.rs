@@ -1,1 +1,119 @@
-//! cli
+//! The command line: one file per command, the flags that all share, and the exit codes.
+//! Called by `main`. Everything a command prints for programs goes to standard output, all else to
+//! standard error.
+
+mod completions;
+mod crds;
+mod logging;
+pub mod manifest;
+mod output;
+pub mod secrets;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use output::OutputFormat;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: everything is as it should be.
+    Good,
+    /// 1: problems were found, or something failed.
+    Problems,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Good => Self::SUCCESS,
+            Exit::Problems => Self::FAILURE,
+        }
+    }
+}
+
+/// Syncline connects software systems through their APIs, declared as Kubernetes resources.
+#[derive(Debug, Parser)]
+#[command(
+    name = "syncline",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 all is well, 1 problems were found or something failed, 2 wrong usage."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Flags of all commands.
+#[derive(Debug, Args)]
+struct Common {
+    /// How results are printed
+    #[arg(long, short, global = true, value_enum, default_value_t)]
+    output: OutputFormat,
+    /// What is logged to standard error: off, error, warn, info, debug, trace, or a filter such as
+    /// syncline=debug
+    #[arg(long, global = true, value_name = "LEVEL", env = "SYNCLINE_LOG", default_value = "warn")]
+    log: String,
+}
+
+/// Where manifests and credentials come from.
+#[derive(Debug, Args)]
+pub struct Manifests {
+    /// A folder (with all below it), a file, or - for standard input; may be given several times
+    #[arg(long = "filename", short, required = true, value_name = "DIR|FILE|-")]
+    pub files: Vec<PathBuf>,
+    /// The namespace of resources that name none
+    #[arg(long, short, default_value = "default")]
+    pub namespace: String,
+    /// A folder with credentials: DIR/NAME/KEY is the key KEY of the Secret NAME. Environment
+    /// variables SYNCLINE_SECRET_NAME_KEY win over it, and it wins over Secret manifests
+    #[arg(long, value_name = "DIR")]
+    pub secrets: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(validate::Validate),
+    Crds(crds::Crds),
+    Completions(completions::Completions),
+}
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = logging::start(&cli.common.log) {
+        eprintln!("error: --log: {error}");
+        return ExitCode::from(2);
+    }
+    let output = cli.common.output;
+    let result = match cli.command {
+        Command::Validate(command) => command.run(output),
+        Command::Crds(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Cli::command().debug_assert();
+    }
+}

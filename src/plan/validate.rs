@@ -1,7 +1,7 @@
 //! What is right and wrong between resources: references resolve, operations exist, access suffices.
 //! Pure. The entry of `plan`, called by `cli` and, in a cluster, by the controller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +44,9 @@ pub struct Resources {
     pub connections: BTreeMap<ResourceName, ConnectionSpec>,
     pub mappings: BTreeMap<ResourceName, MappingSpec>,
     pub syncs: BTreeMap<ResourceName, SyncSpec>,
+    /// Kind and name of what was declared and cannot be used: its own problems are known already, so a
+    /// reference to it is no further one.
+    pub unusable: BTreeSet<(String, ResourceName)>,
 }
 
 /// All that was declared, checked and compiled: each Connection and Mapping once, shared by the Syncs
@@ -89,7 +92,7 @@ pub fn compile(resources: &Resources, name: &SyncName) -> Result<Plan, Vec<Probl
             &id.namespace,
             &[&spec.mapping_ref.name],
         ),
-        syncs: resources.syncs.clone(),
+        ..Resources::default()
     };
     let mut checked = Checked::default();
     compile_parts(&only, &mut checked);
@@ -192,18 +195,17 @@ fn check_references(
     spec: &SyncSpec,
     checker: &mut SyncChecker,
 ) {
-    let namespace = &id.namespace;
     for (field, name) in [
         ("spec.source.connectionRef.name", &spec.source.connection_ref.name),
         ("spec.target.connectionRef.name", &spec.target.connection_ref.name),
     ] {
-        checker.reference("Connection", field, name, namespace, &resources.connections);
+        checker.reference("Connection", field, name, id, resources, &resources.connections);
     }
     let mapping = &spec.mapping_ref.name;
-    checker.reference("Mapping", "spec.mappingRef.name", mapping, namespace, &resources.mappings);
+    checker.reference("Mapping", "spec.mappingRef.name", mapping, id, resources, &resources.mappings);
     for (i, lookup) in spec.lookups.iter().enumerate() {
         let field = format!("spec.lookups[{i}].syncRef.name");
-        checker.reference("Sync", &field, &lookup.sync_ref.name, namespace, &resources.syncs);
+        checker.reference("Sync", &field, &lookup.sync_ref.name, id, resources, &resources.syncs);
     }
 }
 
@@ -229,10 +231,14 @@ impl SyncChecker {
         kind: &str,
         field: &str,
         name: &str,
-        namespace: &str,
+        from: &ResourceName,
+        resources: &Resources,
         known: &BTreeMap<ResourceName, T>,
     ) {
-        if known.contains_key(&ResourceName::new(namespace, name)) {
+        let namespace = &from.namespace;
+        let wanted = ResourceName::new(namespace, name);
+        let declared = known.contains_key(&wanted);
+        if declared || resources.unusable.contains(&(kind.to_owned(), wanted)) {
             return;
         }
         let mut message = format!(

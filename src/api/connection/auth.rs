@@ -49,7 +49,7 @@ fn without_additional(schema: &mut Schema) {
 /// A fixed key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = Rule::new("self.in != 'Body'").message("an API key goes in a Header, Query or Cookie"))]
+#[x_kube(validation = Rule::new("self.__in__ != 'Body'").message("an API key goes in a Header, Query or Cookie"))]
 pub struct ApiKeyAuth {
     /// Header, Query or Cookie.
     #[serde(rename = "in")]
@@ -227,7 +227,7 @@ pub struct Credential {
 /// How requests carry a token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = Rule::new("self.in != 'Body'").message("a token goes in a Header, Query or Cookie"))]
+#[x_kube(validation = Rule::new("self.__in__ != 'Body'").message("a token goes in a Header, Query or Cookie"))]
 pub struct SendAs {
     /// Header, Query or Cookie.
     #[serde(rename = "in")]

@@ -1,0 +1,63 @@
+//! The CustomResourceDefinitions of the three kinds, made from their types.
+//! Called by `cli` for the YAML in `crds/` and for checking manifests as the API server does.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::mapping::Mapping;
+use super::sync::Sync;
+
+/// API group of all kinds.
+pub const GROUP: &str = "syncline.dev";
+
+/// The one version that there is.
+pub const VERSION: &str = "v1alpha1";
+
+/// A kind and its definition.
+#[derive(Clone, Debug)]
+pub struct Crd {
+    /// `Sync`
+    pub kind: String,
+    /// `syncs`
+    pub plural: String,
+    /// The definition as JSON.
+    pub definition: Value,
+}
+
+impl Crd {
+    /// The OpenAPI schema of a whole resource.
+    pub fn schema(&self) -> &Value {
+        &self.definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    }
+
+    /// The definition as YAML, the same for the same types.
+    pub fn yaml(&self) -> String {
+        super::yaml::to_yaml(&self.definition)
+    }
+}
+
+/// The definitions of Connection, Mapping and Sync.
+pub fn all() -> [Crd; 3] {
+    [
+        finish(&Connection::crd()),
+        finish(&Mapping::crd()),
+        finish(&Sync::crd()),
+    ]
+}
+
+/// kstatus takes a resource without status for "Current"; an `observedGeneration` of -1 says that no
+/// controller has seen it. kube-derive has no attribute for that.
+fn finish(crd: &CustomResourceDefinition) -> Crd {
+    let mut definition = serde_json::to_value(crd).unwrap_or_default();
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties";
+    if let Some(status) = definition.pointer_mut(&format!("{schema}/status")) {
+        status["default"] = json!({"observedGeneration": -1});
+    }
+    Crd {
+        kind: crd.spec.names.kind.clone(),
+        plural: crd.spec.names.plural.clone(),
+        definition,
+    }
+}
