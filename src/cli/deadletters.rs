@@ -1,7 +1,6 @@
 //! `syncline deadletters`: what could not be delivered, and what a person decides about it.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -11,7 +10,8 @@ use crate::runtime::local::session_of;
 use crate::state::sqlite::SqliteStore;
 use crate::state::{Exception, Pick, Session, Store, Trouble, Which};
 
-use super::Output;
+use super::Exit;
+use super::output::OutputFormat;
 
 /// Dead letters read from the store at once.
 const PAGE: usize = 500;
@@ -29,6 +29,20 @@ pub enum DeadLetters {
     Discard(Selection),
     /// All of them with their records, one JSON object a line.
     Export { sync: Option<String> },
+}
+
+/// Whose dead letters.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Namespace of the Syncs
+    #[arg(long, short, default_value = "default", global = true)]
+    namespace: String,
+    /// The folder that keeps what is known
+    #[arg(long, value_name = "DIR", default_value = ".syncline", env = "SYNCLINE_STATE", global = true)]
+    state: PathBuf,
+    /// Accepted for symmetry with `run`; the state folder alone is read
+    #[arg(long = "filename", short, value_name = "DIR|FILE|-", global = true)]
+    files: Vec<PathBuf>,
 }
 
 /// Which dead letters.
@@ -57,16 +71,17 @@ impl Selection {
 }
 
 /// Runs a command of `deadletters` on the store in `state`.
-pub async fn run(command: &DeadLetters, namespace: &str, state: &Path, output: Output) -> anyhow::Result<ExitCode> {
+pub async fn run(command: &DeadLetters, place: &Place, output: OutputFormat) -> anyhow::Result<Exit> {
+    let (namespace, state) = (place.namespace.as_str(), place.state.as_path());
     let Some(store) = SqliteStore::attach(state)? else {
         match (command, output) {
-            (DeadLetters::List { .. }, Output::Json) => println!("[]"),
+            (DeadLetters::List { .. }, OutputFormat::Json) => println!("[]"),
             (DeadLetters::List { .. } | DeadLetters::Export { .. }, _) => {
                 eprintln!("{}: nothing has run yet with this state directory", state.display());
             }
             _ => anyhow::bail!("{}: nothing has run yet with this state directory", state.display()),
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Good);
     };
     match command {
         DeadLetters::List { sync } => list(&store, namespace, sync.as_deref(), output).await,
@@ -85,12 +100,12 @@ pub async fn run(command: &DeadLetters, namespace: &str, state: &Path, output: O
     }
 }
 
-fn told(count: u64, what: &str, output: Output) -> anyhow::Result<ExitCode> {
+fn told(count: u64, what: &str, output: OutputFormat) -> anyhow::Result<Exit> {
     match output {
-        Output::Json => println!("{}", json!({ "count": count })),
-        Output::Text => println!("{count} {}: {what}", if count == 1 { "dead letter" } else { "dead letters" }),
+        OutputFormat::Json => println!("{}", json!({ "count": count })),
+        OutputFormat::Text => println!("{count} {}: {what}", if count == 1 { "dead letter" } else { "dead letters" }),
     }
-    Ok(if count == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if count == 0 { Exit::Problems } else { Exit::Good })
 }
 
 async fn one(store: &dyn Store, namespace: &str, sync: &str) -> anyhow::Result<Session> {
@@ -172,15 +187,15 @@ fn time(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis).map(|t| t.to_string()).unwrap_or_default()
 }
 
-async fn list(store: &dyn Store, namespace: &str, sync: Option<&str>, output: Output) -> anyhow::Result<ExitCode> {
+async fn list(store: &dyn Store, namespace: &str, sync: Option<&str>, output: OutputFormat) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
     for session in sessions(store, namespace, sync).await? {
         walk(store, &session, |letter| rows.push(brief(&session, letter))).await?;
     }
     match output {
-        Output::Json => println!("{}", Value::from(rows)),
-        Output::Text if rows.is_empty() => println!("no dead letters"),
-        Output::Text => {
+        OutputFormat::Json => println!("{}", Value::from(rows)),
+        OutputFormat::Text if rows.is_empty() => println!("no dead letters"),
+        OutputFormat::Text => {
             let mut table = comfy_table::Table::new();
             table.load_preset(comfy_table::presets::UTF8_BORDERS_ONLY);
             table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
@@ -193,28 +208,28 @@ async fn list(store: &dyn Store, namespace: &str, sync: Option<&str>, output: Ou
             println!("{table}\nnext: syncline deadletters show SYNC KEY");
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Good)
 }
 
-async fn export(store: &dyn Store, namespace: &str, sync: Option<&str>) -> anyhow::Result<ExitCode> {
+async fn export(store: &dyn Store, namespace: &str, sync: Option<&str>) -> anyhow::Result<Exit> {
     for session in sessions(store, namespace, sync).await? {
         walk(store, &session, |letter| println!("{}", full(&session, letter))).await?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Good)
 }
 
-async fn show(store: &dyn Store, namespace: &str, sync: &str, key: &str, output: Output) -> anyhow::Result<ExitCode> {
+async fn show(store: &dyn Store, namespace: &str, sync: &str, key: &str, output: OutputFormat) -> anyhow::Result<Exit> {
     let session = one(store, namespace, sync).await?;
     let known = store.known(&session, vec![Key::from_text(key)], true).await?;
     let letter = known.into_iter().find_map(|k| k.exception).filter(|e| e.trouble.is_dead_letter());
     let Some(letter) = letter else { anyhow::bail!("Sync {sync} has no dead letter with key {key}") };
     let value = full(&session, &letter);
     match output {
-        Output::Json => println!("{value}"),
-        Output::Text => {
+        OutputFormat::Json => println!("{value}"),
+        OutputFormat::Text => {
             println!("{}  {}", letter.detail.reason, letter.detail.message);
             println!("{}", serde_json::to_string_pretty(&value)?);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Good)
 }

@@ -1,8 +1,6 @@
 //! `syncline run`: the manifests on this machine, with an embedded store and live progress.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,12 +17,19 @@ use crate::record::SyncName;
 use crate::runtime::local::{Finished, Local, Options};
 use crate::worker::{Mode, Progress};
 
-use super::Output;
+use super::output::{OutputFormat, print};
+use super::project::{Project, StateArgs};
+use super::{Exit, Manifests};
 
-/// Run the Syncs of manifests on this machine.
+/// Run the Syncs of manifests on this machine
 #[derive(Debug, Args)]
-pub struct RunArgs {
-    /// Run only these Syncs; all without a name.
+#[command(after_help = "Exit codes: 0 every Sync succeeded, 1 one failed or left work for the next run, 2 wrong usage.\nExample: syncline run -f examples/shop-to-crm --once")]
+pub struct Run {
+    #[command(flatten)]
+    manifests: Manifests,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Run only these Syncs; all without a name
     pub syncs: Vec<String>,
     /// One run of each Sync, then end (default).
     #[arg(long, conflicts_with = "watch")]
@@ -46,14 +51,23 @@ pub struct RunArgs {
     pub reset_state: Vec<String>,
 }
 
-/// Runs and reports; the exit code is 1 where a Sync failed or left work for the next run.
-pub async fn run(
-    args: &RunArgs,
+impl Run {
+    pub async fn run(mut self, output: OutputFormat) -> anyhow::Result<Exit> {
+        let manifests = std::mem::take(&mut self.manifests);
+        let Some(project) = Project::open(manifests) else { return Ok(Exit::Problems) };
+        let plans = project.pick(&self.syncs)?;
+        let secrets: Arc<dyn SecretSource> = project.secrets.clone();
+        run(&self, plans, secrets, output).await
+    }
+}
+
+/// Runs and reports.
+async fn run(
+    args: &Run,
     plans: Vec<Arc<Plan>>,
     secrets: Arc<dyn SecretSource>,
-    state: PathBuf,
-    output: Output,
-) -> anyhow::Result<ExitCode> {
+    output: OutputFormat,
+) -> anyhow::Result<Exit> {
     let (stop, stopped) = watch::channel(false);
     let mode = if args.watch { Mode::Watch } else { Mode::Once { patience: args.wait.to_std() } };
     let options = Options {
@@ -64,7 +78,7 @@ pub async fn run(
         reset: args.reset_state.clone(),
         stop: stopped,
     };
-    let local = Local::open(plans, &secrets, &state, options)?;
+    let local = Local::open(plans, &secrets, &args.state.state, options)?;
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             stop.send_replace(true);
@@ -73,19 +87,20 @@ pub async fn run(
     let shows = tokio::spawn(show(local.progress(), output));
     let finished = local
         .run(|one| {
-            if output == Output::Json {
-                println!("{}", line(one));
+            if output == OutputFormat::Json {
+                // Nobody listens any more: the run itself goes on.
+                let _ = print(&format!("{}\n", line(one)));
             }
         })
         .await;
     shows.abort();
     // Aborted on purpose; what it showed is complete enough.
     let _ = shows.await;
-    if output == Output::Text {
-        print!("{}", super::table::runs(&finished));
+    if output == OutputFormat::Text {
+        print(&super::table::runs(&finished))?;
     }
     let clean = finished.iter().all(|one| one.report.outcome == "Succeeded");
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if clean { Exit::Good } else { Exit::Problems })
 }
 
 /// One Sync's result as a line of JSON.
@@ -104,8 +119,8 @@ fn line(one: &Finished) -> serde_json::Value {
 const EVERY: Duration = Duration::from_millis(200);
 
 /// Live figures until aborted: bars on a terminal, nothing otherwise.
-async fn show(syncs: Vec<(SyncName, Arc<Progress>)>, output: Output) {
-    if output != Output::Text || !std::io::stderr().is_terminal() {
+async fn show(syncs: Vec<(SyncName, Arc<Progress>)>, output: OutputFormat) {
+    if output != OutputFormat::Text || !std::io::stderr().is_terminal() {
         return std::future::pending().await;
     }
     let bars = MultiProgress::new();

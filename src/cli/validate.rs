@@ -42,9 +42,19 @@ impl Validate {
 }
 
 /// Runs the tests of the Mappings: how many passed, by Mapping; failures become problems.
-fn run_tests(loaded: &Loaded, checked: &mut Checked) -> BTreeMap<ResourceName, usize> {
-    let _ = (loaded, checked);
-    BTreeMap::new()
+pub fn run_tests(checked: &mut Checked) -> BTreeMap<ResourceName, usize> {
+    let mut passed = BTreeMap::new();
+    for (name, mapping) in &checked.mappings {
+        let failures = mapping.run_tests();
+        passed.insert(name.clone(), mapping.test_count() - failures.len());
+        for failure in failures {
+            let field = format!("spec.tests[{}]", failure.index);
+            let message = format!("test {:?} fails: {}", failure.test, failure.message);
+            let problem = Problem::error(format!("Mapping/{}", name.name), field, message);
+            checked.problems.push((name.namespace.clone(), problem));
+        }
+    }
+    passed
 }
 
 /// What was found.
@@ -76,7 +86,7 @@ struct Checkmark {
 impl Report {
     fn of(mut loaded: Loaded, secrets: &Secrets) -> Self {
         let mut checked = check(&loaded.resources);
-        let tests = run_tests(&loaded, &mut checked);
+        let tests = run_tests(&mut checked);
         for (name, connection) in &checked.connections {
             // The credentials may well be elsewhere than where manifests are checked.
             let absent = missing(&connection.connection, secrets).into_iter().map(|p| Problem {

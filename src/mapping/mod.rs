@@ -38,6 +38,8 @@ pub struct CompileError {
 /// An example of the Mapping that doesn't come out as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestFailure {
+    /// Its place in `spec.tests`.
+    pub index: usize,
     pub test: String,
     /// What came out instead, field by field.
     pub message: String,
@@ -117,11 +119,19 @@ impl Mapping {
         self.fields.iter().map(|field| (field.name.clone(), field.invertible())).collect()
     }
 
+    /// How many tests the Mapping has.
+    pub fn test_count(&self) -> usize {
+        self.tests.len()
+    }
+
     /// Runs the Mapping's own tests.
     pub fn run_tests(&self) -> Vec<TestFailure> {
         self.tests
             .iter()
-            .filter_map(|test| self.run_test(test).map(|message| TestFailure { test: test.name.clone(), message }))
+            .enumerate()
+            .filter_map(|(index, test)| {
+                self.run_test(test).map(|message| TestFailure { index, test: test.name.clone(), message })
+            })
             .collect()
     }
 
