@@ -76,7 +76,7 @@ impl Tokens {
         transport: &Transport,
         plan: &OAuth2Plan,
     ) -> Result<Token, Failure> {
-        let mut fields = Form::default();
+        let mut fields = Serializer::new(String::new());
         let mut refresh = None;
         match plan.grant {
             Grant::ClientCredentials => {
@@ -96,9 +96,7 @@ impl Tokens {
                 refresh = Some((origin, token));
             }
         }
-        for (name, value) in &plan.fields {
-            fields.append_pair(name, value);
-        }
+        fields.extend_pairs(&plan.fields);
         let mut headers = HeaderMap::new();
         headers.insert(
             CONTENT_TYPE,
@@ -106,7 +104,7 @@ impl Tokens {
         );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.identify(plan, &mut headers, &mut fields).await?;
-        let body = Bytes::from(fields.0);
+        let body = Bytes::from(fields.finish());
         let answer = self
             .ask(
                 transport,
@@ -136,7 +134,7 @@ impl Tokens {
         &self,
         plan: &OAuth2Plan,
         headers: &mut HeaderMap,
-        fields: &mut Form,
+        fields: &mut Serializer<'_, String>,
     ) -> Result<(), Failure> {
         let Some(id) = &plan.client_id else {
             return Ok(());
@@ -426,15 +424,4 @@ fn error_code(answer: &Raw) -> String {
         .find(|known| **known == code)
         .map(|known| format!(", {known}"))
         .unwrap_or_default()
-}
-
-/// A form under way. (`Serializer` itself may not be held over an await in a task.)
-#[derive(Default)]
-struct Form(String);
-
-impl Form {
-    fn append_pair(&mut self, name: &str, value: &str) -> &mut Self {
-        Serializer::for_suffix(&mut self.0, 0).append_pair(name, value);
-        self
-    }
 }
