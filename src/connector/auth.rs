@@ -43,6 +43,13 @@ enum Carried {
     Cookie(SecretString),
 }
 
+/// A credential that was read or asked for just now.
+struct Obtained {
+    carried: Carried,
+    hidden: Vec<SecretString>,
+    valid_until: Option<Instant>,
+}
+
 pub(super) struct Authenticator {
     plan: Arc<ConnectionPlan>,
     secrets: Secrets,
@@ -165,6 +172,7 @@ impl Authenticator {
         (valid && other).then(|| Arc::clone(credential))
     }
 
+    /// Reads or asks for the credential again. Fails when that gives the one that was rejected.
     async fn renew(
         &self,
         renewing: &mut Renewing,
@@ -172,61 +180,11 @@ impl Authenticator {
         before: Option<&Credential>,
         rejected: Option<&Credential>,
     ) -> Result<Credential, Failure> {
-        let fresh = Some(Instant::now() + FRESH);
-        let (carried, hidden, valid_until) = match &self.plan.auth {
-            AuthPlan::None => (Carried::Nothing, vec![], None),
-            AuthPlan::Fixed { secret, send_as } => {
-                let secret = self.secrets.read(secret).await?;
-                (self.carry(send_as, &secret)?, vec![secret], fresh)
-            }
-            AuthPlan::Basic { username, password } => {
-                let user = self.secrets.read(username).await?;
-                let password = match password {
-                    Some(password) => self.secrets.read(password).await?,
-                    None => SecretString::from(""),
-                };
-                // Without a password the user name is the secret.
-                let secret = if password.expose_secret().is_empty() {
-                    &user
-                } else {
-                    &password
-                };
-                let secret = secret.clone();
-                let pair = SecretString::from(STANDARD.encode(format!(
-                    "{}:{}",
-                    user.expose_secret(),
-                    password.expose_secret()
-                )));
-                let value = self.header(format!("Basic {}", pair.expose_secret()))?;
-                (
-                    Carried::Header(AUTHORIZATION, value),
-                    vec![secret, pair],
-                    fresh,
-                )
-            }
-            AuthPlan::OAuth2(oauth) => {
-                let Token {
-                    secret,
-                    valid_until,
-                } = renewing.tokens.oauth(transport, oauth).await?;
-                (
-                    self.carry(&oauth.send_as, &secret)?,
-                    vec![secret],
-                    valid_until,
-                )
-            }
-            AuthPlan::Session(session) => {
-                let Token {
-                    secret,
-                    valid_until,
-                } = renewing.tokens.session(transport, session).await?;
-                (
-                    self.carry(&session.send_as, &secret)?,
-                    vec![secret],
-                    valid_until,
-                )
-            }
-        };
+        let Obtained {
+            carried,
+            hidden,
+            valid_until,
+        } = self.obtain(renewing, transport).await?;
         let text: Vec<&str> = hidden.iter().map(ExposeSecret::expose_secret).collect();
         let fingerprint = Fingerprint::of(text.join("\n").as_bytes());
         if rejected.is_some_and(|rejected| rejected.fingerprint == fingerprint) {
@@ -242,6 +200,73 @@ impl Authenticator {
             fingerprint,
             valid_until,
             hidden,
+        })
+    }
+
+    async fn obtain(
+        &self,
+        renewing: &mut Renewing,
+        transport: &Transport,
+    ) -> Result<Obtained, Failure> {
+        let fresh = Some(Instant::now() + FRESH);
+        let (send_as, token) = match &self.plan.auth {
+            AuthPlan::None => {
+                return Ok(Obtained {
+                    carried: Carried::Nothing,
+                    hidden: vec![],
+                    valid_until: None,
+                });
+            }
+            AuthPlan::Basic { username, password } => {
+                return self.basic(username, password.as_ref()).await;
+            }
+            AuthPlan::Fixed { secret, send_as } => (
+                send_as,
+                Token {
+                    secret: self.secrets.read(secret).await?,
+                    valid_until: fresh,
+                },
+            ),
+            AuthPlan::OAuth2(plan) => {
+                (&plan.send_as, renewing.tokens.oauth(transport, plan).await?)
+            }
+            AuthPlan::Session(plan) => (
+                &plan.send_as,
+                renewing.tokens.session(transport, plan).await?,
+            ),
+        };
+        let carried = self.carry(send_as, &token.secret)?;
+        Ok(Obtained {
+            carried,
+            hidden: vec![token.secret],
+            valid_until: token.valid_until,
+        })
+    }
+
+    /// User and password (RFC 7617).
+    async fn basic(
+        &self,
+        username: &SecretRef,
+        password: Option<&SecretRef>,
+    ) -> Result<Obtained, Failure> {
+        let user = self.secrets.read(username).await?;
+        let password = match password {
+            Some(password) => Some(self.secrets.read(password).await?),
+            None => None,
+        };
+        let secret = password.as_ref().map_or("", |p| p.expose_secret());
+        let pair =
+            SecretString::from(STANDARD.encode(format!("{}:{secret}", user.expose_secret())));
+        let carried = Carried::Header(
+            AUTHORIZATION,
+            self.header(format!("Basic {}", pair.expose_secret()))?,
+        );
+        // Without a password the user name is the secret.
+        let hidden = vec![password.unwrap_or(user), pair];
+        Ok(Obtained {
+            carried,
+            hidden,
+            valid_until: Some(Instant::now() + FRESH),
         })
     }
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::body::wrapped;
 use super::classify::{self, Asked, Verdict, unsure};
-use super::client::{Reply, shorten};
+use super::client::Reply;
+use super::failure::shorten;
 use super::write::Shape;
 use super::{Done, Item};
 use crate::expression::{Path, Scope};

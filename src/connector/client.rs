@@ -12,7 +12,9 @@ use url::Url;
 
 use super::auth::Credential;
 use super::build::{Parts, Prepared};
+use super::circuit::Pass;
 use super::classify::{self, Asked, Purpose, Verdict};
+use super::limit::Permit;
 use super::transport::Raw;
 use super::{Connector, retry};
 use crate::expression::Scope;
@@ -23,8 +25,6 @@ use crate::record::{Class, Failure};
 const HOPS: u32 = 5;
 /// The longest time that one request waits for a system that asks for fewer.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
-/// Bytes of an answer that a failure shows.
-const EXCERPT: usize = 512;
 
 /// A read to send.
 pub(crate) struct Request<'a> {
@@ -91,18 +91,6 @@ impl Connector {
         }
     }
 
-    /// A page for people where data is expected: an outage page at first, a wrong URL if it stays.
-    pub(super) fn html(&self, prepared: &Prepared, name: &str, status: StatusCode) -> Failure {
-        let text = format!(
-            "{}: {} {name} answered text/html instead of JSON; check baseURL and path",
-            self.inner.plan.resource(),
-            prepared.method
-        );
-        let mut failure = Failure::new(Class::Transient, true, text);
-        failure.status = Some(status.as_u16());
-        failure
-    }
-
     /// One request with its answer: waits for the limits, asks again after a refusal for being too many
     /// and after one renewal of the credential. Neither uses an attempt.
     pub(super) async fn exchange(
@@ -112,33 +100,19 @@ impl Connector {
         name: &str,
     ) -> Result<Reply, Failure> {
         let inner = &*self.inner;
-        let method = prepared.method.as_str();
         let mut waiting = Waiting::default();
         let mut target: Option<(Url, u32)> = None;
         loop {
-            // Whoever would wait for the limits of a system that is down needn't.
-            if let Some(rest) = self.blocked_for() {
-                return Err(self.circuit_open(rest));
-            }
-            let permit = inner.limiter.acquire(method, &prepared.path).await;
-            let pass = inner
-                .circuit
-                .enter(Instant::now())
-                .map_err(|rest| self.circuit_open(rest))?;
-            let credential = inner
-                .auth
-                .credential(&inner.transport, waiting.rejected.as_deref())
-                .await?;
             let url = target.as_ref().map_or(&prepared.url, |(url, _)| url);
-            let raw = match self.send(prepared, url, &credential).await {
-                Ok(raw) => raw,
-                Err(failure) => {
-                    if failure.class == Class::Transient {
-                        pass.tell(false, Instant::now());
-                    }
-                    return Err(self.unanswered(failure, prepared, purpose, name));
-                }
-            };
+            let sent = self
+                .attempt(prepared, url, waiting.rejected.as_deref())
+                .await;
+            let Sent {
+                raw,
+                credential,
+                pass,
+                permit,
+            } = sent.map_err(|f| self.unanswered(f, prepared, purpose, name))?;
             if raw.status.is_redirection() && purpose.reads() && prepared.method == Method::GET {
                 pass.tell(true, Instant::now());
                 let hops = target.as_ref().map_or(0, |(_, hops)| *hops) + 1;
@@ -146,7 +120,7 @@ impl Connector {
                 continue;
             }
             let asked = Asked {
-                method,
+                method: prepared.method.as_str(),
                 path: &prepared.path,
             };
             let verdict = classify::judge(
@@ -162,10 +136,15 @@ impl Connector {
                 inner.limiter.taken();
                 inner.budget.earn();
                 let ignored = verdict == Verdict::Ignored;
+                let Raw {
+                    status,
+                    headers,
+                    body,
+                } = raw;
                 return Ok(Reply {
-                    status: raw.status,
-                    headers: raw.headers,
-                    body: raw.body,
+                    status,
+                    headers,
+                    body,
                     ignored,
                     credential,
                 });
@@ -174,22 +153,59 @@ impl Connector {
                 !matches!(class, Class::Transient | Class::Ambiguous),
                 Instant::now(),
             );
-            let again = match class {
+            match class {
                 Class::RateLimited => {
                     inner.limiter.refused(permit.at, wait);
-                    waiting.may_wait(wait)
+                    if waiting.may_wait(wait) {
+                        continue;
+                    }
                 }
                 Class::Authentication if waiting.rejected.is_some() => {
                     return Err(inner.auth.not_accepted());
                 }
                 Class::Authentication => {
-                    waiting.rejected = Some(credential.clone());
-                    true
+                    waiting.rejected = Some(credential);
+                    continue;
                 }
-                _ => false,
-            };
-            if !again {
-                return Err(self.refusal(&raw, class, wait, prepared, name, &credential));
+                _ => {}
+            }
+            return Err(self.refusal(&raw, class, wait, prepared, name, &credential));
+        }
+    }
+
+    /// Waits for the limits and sends once.
+    async fn attempt(
+        &self,
+        prepared: &Prepared,
+        url: &Url,
+        rejected: Option<&Credential>,
+    ) -> Result<Sent<'_>, Failure> {
+        let inner = &*self.inner;
+        // Whoever would wait for the limits of a system that is down needn't.
+        if let Some(rest) = self.blocked_for() {
+            return Err(self.circuit_open(rest));
+        }
+        let permit = inner
+            .limiter
+            .acquire(prepared.method.as_str(), &prepared.path)
+            .await;
+        let pass = inner
+            .circuit
+            .enter(Instant::now())
+            .map_err(|rest| self.circuit_open(rest))?;
+        let credential = inner.auth.credential(&inner.transport, rejected).await?;
+        match self.send(prepared, url, &credential).await {
+            Ok(raw) => Ok(Sent {
+                raw,
+                credential,
+                pass,
+                permit,
+            }),
+            Err(failure) => {
+                if failure.class == Class::Transient {
+                    pass.tell(false, Instant::now());
+                }
+                Err(failure)
             }
         }
     }
@@ -206,38 +222,6 @@ impl Connector {
             .transport
             .send(prepared.method.clone(), url, headers, prepared.body.clone())
             .await
-    }
-
-    fn circuit_open(&self, rest: Duration) -> Failure {
-        let text = format!(
-            "{}: circuit open after many failures; the next request is tried in {} s",
-            self.inner.plan.resource(),
-            rest.as_secs() + 1
-        );
-        let mut failure = Failure::new(Class::Transient, false, text);
-        failure.retry_after_ms = Some(rest.as_millis() as u64);
-        failure
-    }
-
-    /// A request without a whole answer. A create that was sent may have taken effect.
-    fn unanswered(
-        &self,
-        mut failure: Failure,
-        prepared: &Prepared,
-        purpose: Purpose,
-        name: &str,
-    ) -> Failure {
-        let refused = failure
-            .status
-            .is_some_and(|status| (400..500).contains(&status));
-        if failure.sent && purpose == Purpose::Create && !refused {
-            failure.class = Class::Ambiguous;
-        } else if failure.sent && !purpose.reads() && failure.class == Class::Configuration {
-            // An answer that is too large comes after the write: it will be so again.
-            failure.class = Class::Permanent;
-        }
-        failure.message = format!("{} ({} {name})", failure.message, prepared.method);
-        failure
     }
 
     /// Where a redirect leads, when it may be followed (RFC 9110 section 15.4).
@@ -266,48 +250,14 @@ impl Connector {
         }
         Ok(url)
     }
+}
 
-    /// The failure of an answer, in words for a person.
-    fn refusal(
-        &self,
-        raw: &Raw,
-        class: Class,
-        wait: Option<Duration>,
-        prepared: &Prepared,
-        name: &str,
-        credential: &Credential,
-    ) -> Failure {
-        let advice = match class {
-            Class::Forbidden => "; the credential may not do this",
-            Class::Configuration if raw.status.is_redirection() => {
-                "; a write is not sent elsewhere: correct spec.http.baseURL or the path"
-            }
-            Class::Configuration => "; check spec.http.baseURL and the path",
-            Class::RateLimited => {
-                "; the system still refuses after a day of waiting, or asks for more: see spec.limits"
-            }
-            _ => "",
-        };
-        let text = format!(
-            "{}: {} {name} answered {}{advice}",
-            self.inner.plan.resource(),
-            prepared.method,
-            raw.status
-        );
-        let mut failure = Failure::new(class, true, text);
-        failure.status = Some(raw.status.as_u16());
-        failure.retry_after_ms = wait.map(|w| w.as_millis() as u64);
-        failure.excerpt = excerpt(&raw.body, credential);
-        failure
-    }
-
-    pub(super) fn no_access(&self, access: &str) -> Failure {
-        let text = format!(
-            "{}: spec.access does not allow {access}; add it to let Syncs do this",
-            self.inner.plan.resource()
-        );
-        Failure::new(Class::Configuration, false, text)
-    }
+/// A request that was answered, with what it holds until its meaning is known.
+struct Sent<'a> {
+    raw: Raw,
+    credential: Arc<Credential>,
+    pass: Pass<'a>,
+    permit: Permit,
 }
 
 /// What one exchange went through so far.
@@ -323,21 +273,4 @@ impl Waiting {
         let since = *self.since.get_or_insert_with(Instant::now);
         since.elapsed() + wait.unwrap_or_default() <= LONGEST_WAIT
     }
-}
-
-/// The beginning of a body, without the secret should the system repeat it. It is hidden before the
-/// text is cut, since half a secret would not be found.
-fn excerpt(body: &[u8], credential: &Credential) -> Option<String> {
-    let start = body.get(..body.len().min(EXCERPT * 16))?;
-    let mut text = credential.hide(String::from_utf8_lossy(start).into_owned());
-    shorten(&mut text);
-    (!text.is_empty()).then_some(text)
-}
-
-/// Cuts a text to the length of an excerpt, between two characters.
-pub(super) fn shorten(text: &mut String) {
-    let end = (0..=EXCERPT.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
 }

@@ -1,5 +1,5 @@
-//! Asks for tokens: OAuth 2.0 grants and logins, with refresh tokens that rotate. One caller at a time,
-//! which `auth` sees to.
+//! Asks for OAuth 2.0 tokens, with refresh tokens that rotate. One caller at a time, which `auth` sees to.
+//! Never shows a secret.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,23 +7,19 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::byte_serialize;
 
 use super::TokenStore;
 use super::auth::Secrets;
-use super::body::form;
-use super::build::set_query;
 use super::transport::{Raw, Transport};
 use crate::plan::ConnectionPlan;
-use crate::plan::connection::{
-    ClientAuth, Encoding, Grant, OAuth2Plan, Place, SecretRef, SessionPlan,
-};
-use crate::record::{Class, Failure, Fingerprint, scalar_text};
+use crate::plan::connection::{ClientAuth, Grant, OAuth2Plan, SecretRef};
+use crate::record::{Class, Failure, Fingerprint};
 
 /// A token is renewed this long before it expires, or a tenth of its life when that is less.
 const EARLY: Duration = Duration::from_secs(60);
@@ -38,7 +34,7 @@ pub(super) struct Token {
 
 pub(super) struct Tokens {
     plan: Arc<ConnectionPlan>,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
     store: Arc<dyn TokenStore>,
     rotated: Option<Rotated>,
 }
@@ -61,7 +57,7 @@ impl Tokens {
         }
     }
 
-    fn failure(&self, class: Class, what: impl std::fmt::Display) -> Failure {
+    pub(super) fn failure(&self, class: Class, what: impl std::fmt::Display) -> Failure {
         // The request that wanted the token was not sent.
         Failure::new(class, false, format!("{}: {what}", self.plan.resource()))
     }
@@ -76,27 +72,28 @@ impl Tokens {
         transport: &Transport,
         plan: &OAuth2Plan,
     ) -> Result<Token, Failure> {
-        let mut fields = Serializer::new(String::new());
+        let mut fields = Form::default();
         let mut refresh = None;
         match plan.grant {
             Grant::ClientCredentials => {
-                fields.append_pair("grant_type", "client_credentials");
+                fields.add("grant_type", "client_credentials");
             }
             Grant::Password => {
-                fields.append_pair("grant_type", "password");
+                fields.add("grant_type", "password");
                 for (name, secret) in [("username", &plan.username), ("password", &plan.password)] {
-                    fields.append_pair(name, self.required(secret, name).await?.expose_secret());
+                    fields.add(name, self.required(secret, name).await?.expose_secret());
                 }
             }
             Grant::RefreshToken => {
                 let (origin, token) = self.refresh_token(plan).await?;
-                fields
-                    .append_pair("grant_type", "refresh_token")
-                    .append_pair("refresh_token", token.expose_secret());
+                fields.add("grant_type", "refresh_token");
+                fields.add("refresh_token", token.expose_secret());
                 refresh = Some((origin, token));
             }
         }
-        fields.extend_pairs(&plan.fields);
+        for (name, value) in &plan.fields {
+            fields.add(name, value);
+        }
         let mut headers = HeaderMap::new();
         headers.insert(
             CONTENT_TYPE,
@@ -104,7 +101,7 @@ impl Tokens {
         );
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         self.identify(plan, &mut headers, &mut fields).await?;
-        let body = Bytes::from(fields.finish());
+        let body = Bytes::from(fields.0);
         let answer = self
             .ask(
                 transport,
@@ -134,7 +131,7 @@ impl Tokens {
         &self,
         plan: &OAuth2Plan,
         headers: &mut HeaderMap,
-        fields: &mut Serializer<'_, String>,
+        fields: &mut Form,
     ) -> Result<(), Failure> {
         let Some(id) = &plan.client_id else {
             return Ok(());
@@ -160,11 +157,11 @@ impl Tokens {
                 headers.insert(AUTHORIZATION, value);
             }
             (ClientAuth::Body, Some(secret)) => {
-                fields.append_pair("client_id", id.expose_secret());
-                fields.append_pair("client_secret", secret.expose_secret());
+                fields.add("client_id", id.expose_secret());
+                fields.add("client_secret", secret.expose_secret());
             }
             (_, None) => {
-                fields.append_pair("client_id", id.expose_secret());
+                fields.add("client_id", id.expose_secret());
             }
         }
         Ok(())
@@ -273,90 +270,8 @@ impl Tokens {
         Ok((token, text("refresh_token").map(Into::into)))
     }
 
-    /// A token by logging in.
-    pub async fn session(
-        &mut self,
-        transport: &Transport,
-        plan: &SessionPlan,
-    ) -> Result<Token, Failure> {
-        let login = &plan.login;
-        let wrong = |what: &str| {
-            self.failure(
-                Class::Configuration,
-                format!("spec.auth.session.login: {what}"),
-            )
-        };
-        let mut url = Url::parse(&login.url).map_err(|_| wrong("the path makes no URL"))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut body = login.body.clone();
-        let mut put = |name: &str, value: &str| -> Result<(), Failure> {
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| wrong("a header name is none"))?;
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| wrong("a value holds a character that no header may hold"))?;
-            value.set_sensitive(true);
-            headers.append(name, value);
-            Ok(())
-        };
-        for (name, value) in &login.headers {
-            put(name, value)?;
-        }
-        for credential in &login.credentials {
-            let secret = self.secrets.read(&credential.secret).await?;
-            let (secret, injection) = (secret.expose_secret(), &credential.injection);
-            match injection.place {
-                Place::Header => put(&injection.name, secret)?,
-                Place::Cookie => put(COOKIE.as_str(), &format!("{}={secret}", injection.name))?,
-                Place::Query => set_query(&mut url, &injection.name, secret),
-                Place::Body => injection
-                    .path
-                    .set(&mut body, Value::from(secret))
-                    .map_err(|_| wrong("a credential does not fit into the body"))?,
-            }
-        }
-        let (kind, body) = match login.encoding {
-            Encoding::None => (None, String::new()),
-            Encoding::Json => (Some("application/json"), body.to_string()),
-            Encoding::Form => (
-                Some("application/x-www-form-urlencoded"),
-                form(&body).map_err(|e| wrong(&e))?,
-            ),
-        };
-        if let Some(kind) = kind {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        }
-        let method =
-            Method::from_bytes(login.method.as_bytes()).map_err(|_| wrong("the method is none"))?;
-        let answer = self
-            .ask(
-                transport,
-                method,
-                url.as_str(),
-                headers,
-                Bytes::from(body),
-                "the login",
-            )
-            .await?;
-        let Some(token) = plan
-            .token
-            .get(&answer)
-            .and_then(scalar_text)
-            .filter(|t| !t.is_empty())
-        else {
-            return Err(wrong(&format!(
-                "the answer has no token at {}; check spec.auth.session.token",
-                plan.token
-            )));
-        };
-        Ok(Token {
-            secret: token.into(),
-            valid_until: plan.expiry.map(valid_until),
-        })
-    }
-
     /// Sends a request for a token and reads the JSON of its answer.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         transport: &Transport,
         method: Method,
@@ -397,7 +312,7 @@ impl Tokens {
 }
 
 /// When a token of this life is renewed.
-fn valid_until(life: Duration) -> Instant {
+pub(super) fn valid_until(life: Duration) -> Instant {
     Instant::now() + (life - EARLY.min(life / 10))
 }
 
@@ -424,4 +339,19 @@ fn error_code(answer: &Raw) -> String {
         .find(|known| **known == code)
         .map(|known| format!(", {known}"))
         .unwrap_or_default()
+}
+
+/// A form body (application/x-www-form-urlencoded) that may be built across awaits.
+#[derive(Default)]
+struct Form(String);
+
+impl Form {
+    fn add(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.extend(byte_serialize(name.as_bytes()));
+        self.0.push('=');
+        self.0.extend(byte_serialize(value.as_bytes()));
+    }
 }

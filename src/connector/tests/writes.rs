@@ -258,3 +258,18 @@ async fn an_unreadable_answer_to_a_batch_of_creates_is_ambiguous() {
     assert_eq!((failure.class, failure.sent), (Class::Ambiguous, true));
     assert!(failure.message.contains("batch.results"), "{failure}");
 }
+
+#[test]
+fn requests_may_run_on_any_thread() {
+    fn any_thread(_: impl Send) {}
+    let setup = setup_at("https://crm.example.com", json!({}));
+    let id = TargetId::from_json("1");
+    let write = Write {
+        verb: Verb::Create,
+        items: &[],
+        idempotency_key: None,
+    };
+    any_thread(setup.connector.write(setup.object(), write));
+    any_thread(setup.connector.get(setup.object(), &id));
+    any_thread(setup.connector.find(setup.object(), &json!({}), &json!({})));
+}

@@ -1,19 +1,14 @@
 //! How requests are authenticated, compiled: URLs resolved, secrets still only named.
 //! Pure. Made by `compile`, run by `connector::auth`.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::check::Checker;
 use super::compile::check_url;
-use super::request::{InjectionPlan, check_header, compile_json};
-use crate::api::connection::{
-    AuthSpec, Encoding, Injection, OAuth2Auth, Place, SendAs, SessionAuth,
-};
+use super::request::check_header;
+use super::session::{SessionPlan, compile_session};
+use crate::api::connection::{AuthSpec, OAuth2Auth, Place, SendAs};
 use crate::api::reference::SecretKeyRef;
-use crate::expression::{Path, Scope};
 
 pub use crate::api::connection::{ClientAuth, Grant};
 
@@ -84,35 +79,6 @@ pub struct OAuth2Plan {
     /// Scopes, audience and parameters: what the form holds beside grant and secrets.
     pub fields: Vec<(String, String)>,
     pub send_as: SendAsPlan,
-}
-
-/// A token that a login request answers with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionPlan {
-    pub login: LoginPlan,
-    pub token: Path,
-    /// How long a token is valid; `None`: until a 401.
-    pub expiry: Option<Duration>,
-    pub send_as: SendAsPlan,
-}
-
-/// The request that logs in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LoginPlan {
-    pub method: String,
-    pub url: String,
-    pub headers: Vec<(String, String)>,
-    pub encoding: Encoding,
-    /// The body without the secrets.
-    pub body: Value,
-    pub credentials: Vec<CredentialPlan>,
-}
-
-/// A secret and its place in the login request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CredentialPlan {
-    pub injection: InjectionPlan,
-    pub secret: SecretRef,
 }
 
 /// Compiles `spec.auth`.
@@ -193,7 +159,7 @@ fn compile_send_as(
 }
 
 impl SendAs {
-    fn compile(&self, field: &str, checker: &mut Checker<'_>) -> Option<SendAsPlan> {
+    pub(super) fn compile(&self, field: &str, checker: &mut Checker<'_>) -> Option<SendAsPlan> {
         compile_send_as(
             self.place,
             &self.name,
@@ -205,7 +171,7 @@ impl SendAs {
 }
 
 /// A URL, or a path below the base URL.
-fn endpoint(
+pub(super) fn endpoint(
     text: &str,
     base: &str,
     plaintext: bool,
@@ -271,90 +237,5 @@ fn compile_oauth(
         client_auth: spec.client_auth,
         fields,
         send_as: SendAsPlan::bearer(),
-    })
-}
-
-fn compile_session(
-    spec: &SessionAuth,
-    base: &str,
-    plaintext: bool,
-    checker: &mut Checker<'_>,
-) -> Option<SessionPlan> {
-    let field = "spec.auth.session";
-    let login = &spec.login;
-    let url = endpoint(
-        &login.path,
-        base,
-        plaintext,
-        &format!("{field}.login.path"),
-        checker,
-    );
-    let mut headers = Vec::with_capacity(login.headers.len());
-    for (name, text) in &login.headers {
-        let place = format!("{field}.login.headers.{name}");
-        check_header(name, &place, checker);
-        if let Some(value) = checker.resolve(&place, text) {
-            headers.push((name.clone(), value));
-        }
-    }
-    if login
-        .body
-        .as_ref()
-        .is_some_and(|b| b.wrap.is_some() || b.record.is_some())
-    {
-        checker.problem(
-            &format!("{field}.login.body"),
-            "a login sends no record: give template, and credentials in: Body",
-        );
-    }
-    let template = login.body.as_ref().and_then(|b| b.template.as_ref());
-    let body = match template {
-        None => Some(Value::Object(serde_json::Map::new())),
-        Some(template) => {
-            let place = format!("{field}.login.body.template");
-            let scope = Scope {
-                settings: Some(checker.settings),
-                ..Scope::default()
-            };
-            compile_json(template, &["settings"], &place, checker)
-                .and_then(|t| t.render(&scope).ok())
-        }
-    };
-    let mut credentials = Vec::with_capacity(login.credentials.len());
-    for (i, credential) in login.credentials.iter().enumerate() {
-        let place = format!("{field}.login.credentials[{i}]");
-        let injection = Injection {
-            place: credential.place,
-            name: credential.name.clone(),
-        };
-        if credential.place == Place::Body && login.encoding() == Encoding::None {
-            checker.problem(
-                &place,
-                "the login sends no body (encoding: None): put the credential elsewhere",
-            );
-        }
-        if let Some(injection) = InjectionPlan::compile(&injection, &place, checker) {
-            credentials.push(CredentialPlan {
-                injection,
-                secret: (&credential.secret_ref).into(),
-            });
-        }
-    }
-    let token = checker.path(&format!("{field}.token"), &spec.token);
-    let send_as = spec.send_as.compile(&format!("{field}.sendAs"), checker);
-    let encoding = login.encoding();
-    let login = LoginPlan {
-        method: login.method.as_str().to_owned(),
-        url: url?,
-        headers,
-        encoding,
-        body: body?,
-        credentials,
-    };
-    Some(SessionPlan {
-        login,
-        token: token?,
-        expiry: spec.expiry.as_ref().map(|d| d.to_std()),
-        send_as: send_as?,
     })
 }

@@ -2,11 +2,13 @@
 //! Pure. `compile` is called by `plan`, the values are run by `connector`.
 
 mod auth;
+mod batch;
 mod check;
 mod compile;
 mod list;
 mod object;
 mod request;
+mod session;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -21,17 +23,16 @@ use serde_json::Value;
 use crate::expression::Expression;
 
 pub use crate::api::connection::{Encoding, Place, ResponseClass};
-pub use auth::{
-    AuthPlan, ClientAuth, CredentialPlan, Grant, LoginPlan, OAuth2Plan, SecretRef, SendAsPlan,
-    SessionPlan,
-};
+pub use auth::{AuthPlan, ClientAuth, Grant, OAuth2Plan, SecretRef, SendAsPlan};
+pub use batch::{BatchPlan, Correlate};
 pub use check::{Checker, RequestParts};
 pub use compile::compile;
 pub use list::*;
 pub(crate) use object::read_id;
 pub use object::{FindPlan, ObjectPlan};
 pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation, Uses};
-pub use write::{BatchPlan, Correlate, CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
+pub use session::{CredentialPlan, LoginPlan, SessionPlan};
+pub use write::{CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
 
 /// A compiled Connection and its objects by name.
 #[derive(Clone, Debug)]

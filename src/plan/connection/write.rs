@@ -1,4 +1,4 @@
-//! How records are written, compiled: create, update, upsert and batches.
+//! How records are written, compiled: create, update and upsert.
 //! Pure. Made by `object`, run by `connector::write`.
 
 use std::collections::BTreeMap;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::{BatchPlan, compile_batch};
 use super::check::{Checker, RequestParts};
 use super::object::check_key;
 use super::request::{BodyPlan, InjectionPlan, Operation, compile_request};
@@ -46,36 +47,6 @@ pub struct UpsertPlan {
     /// Where the record's key fields stand in the answer (in a batch: in its result).
     pub ids: Vec<Path>,
     pub batch: Option<BatchPlan>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchPlan {
-    /// Most records in one request.
-    pub max: usize,
-    /// Where the list stands in the body.
-    pub at: Path,
-    /// Where the record stands in an item of the list.
-    pub item: Path,
-    /// Where the target record's id is put in an item, for updates.
-    pub key: Option<Path>,
-    /// Where the list of results stands in the answer.
-    pub results: Path,
-    /// Where a second list with the failed items stands.
-    pub errors: Option<Path>,
-    /// Where an item's own status stands in its result.
-    pub status: Option<Path>,
-    pub correlate: Correlate,
-}
-
-/// How a result finds its record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Correlate {
-    Index,
-    /// A value of the sent item stands in its result.
-    ByKey {
-        sent: Path,
-        answered: Path,
-    },
 }
 
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -310,73 +281,4 @@ fn below(root: &str, path: &str) -> String {
         (root, path) if path.starts_with('[') => format!("{root}{path}"),
         (root, path) => format!("{root}.{path}"),
     }
-}
-
-fn compile_batch(
-    spec: Option<&BatchSpec>,
-    field: &str,
-    checker: &mut Checker<'_>,
-) -> Option<BatchPlan> {
-    let spec = spec?;
-    let field = format!("{field}.batch");
-    if spec.max == 0 {
-        checker.problem(&format!("{field}.max"), "must be more than 0");
-    }
-    let mut path = |name: &str, text: &Option<String>| {
-        checker.path(
-            &format!("{field}.{name}"),
-            text.as_deref().unwrap_or_default(),
-        )
-    };
-    let (at, item, results) = (
-        path("at", &spec.at),
-        path("item", &spec.item),
-        path("results", &spec.results),
-    );
-    let mut optional = |name: &str, text: &Option<String>| {
-        checker.optional_path(&format!("{field}.{name}"), text.as_deref())
-    };
-    let (key, errors, status) = (
-        optional("key", &spec.key),
-        optional("errors", &spec.errors),
-        optional("status", &spec.status),
-    );
-    let correlate = match &spec.correlate {
-        None => Some(Correlate::Index),
-        Some(c) => match (&c.index, &c.by_key) {
-            (Some(_), None) => Some(Correlate::Index),
-            (None, Some(by_key)) => {
-                let sent = checker.path(&format!("{field}.correlate.byKey.sent"), &by_key.sent);
-                let answered = checker.path(
-                    &format!("{field}.correlate.byKey.answered"),
-                    &by_key.answered,
-                );
-                sent.zip(answered)
-                    .map(|(sent, answered)| Correlate::ByKey { sent, answered })
-            }
-            _ => {
-                checker.problem(
-                    &format!("{field}.correlate"),
-                    "give exactly one of index, byKey",
-                );
-                None
-            }
-        },
-    };
-    if errors.is_some() && matches!(correlate, Some(Correlate::Index)) {
-        checker.problem(
-            &format!("{field}.errors"),
-            "results in two lists have no common index: correlate byKey",
-        );
-    }
-    Some(BatchPlan {
-        max: spec.max as usize,
-        at: at?,
-        item: item?,
-        key,
-        results: results?,
-        errors,
-        status,
-        correlate: correlate?,
-    })
 }

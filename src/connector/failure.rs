@@ -1,0 +1,121 @@
+//! Failures of one Connection, in words for the person who is called at night.
+//! Names the Connection, the operation and what to do; never a secret, a query or a whole URL.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::Connector;
+use super::auth::Credential;
+use super::build::Prepared;
+use super::classify::Purpose;
+use super::transport::Raw;
+use crate::record::{Class, Failure};
+
+/// Bytes of an answer that a failure shows.
+const EXCERPT: usize = 512;
+
+impl Connector {
+    /// A page for people where data is expected: an outage page at first, a wrong URL if it stays.
+    pub(super) fn html(&self, prepared: &Prepared, name: &str, status: StatusCode) -> Failure {
+        let text = format!(
+            "{}: {} {name} answered text/html instead of JSON; check baseURL and path",
+            self.inner.plan.resource(),
+            prepared.method
+        );
+        let mut failure = Failure::new(Class::Transient, true, text);
+        failure.status = Some(status.as_u16());
+        failure
+    }
+
+    pub(super) fn circuit_open(&self, rest: Duration) -> Failure {
+        let text = format!(
+            "{}: circuit open after many failures; the next request is tried in {} s",
+            self.inner.plan.resource(),
+            rest.as_secs() + 1
+        );
+        let mut failure = Failure::new(Class::Transient, false, text);
+        failure.retry_after_ms = Some(rest.as_millis() as u64);
+        failure
+    }
+
+    /// A request without a whole answer. A create that was sent may have taken effect.
+    pub(super) fn unanswered(
+        &self,
+        mut failure: Failure,
+        prepared: &Prepared,
+        purpose: Purpose,
+        name: &str,
+    ) -> Failure {
+        let refused = failure
+            .status
+            .is_some_and(|status| (400..500).contains(&status));
+        if failure.sent && purpose == Purpose::Create && !refused {
+            failure.class = Class::Ambiguous;
+        } else if failure.sent && !purpose.reads() && failure.class == Class::Configuration {
+            // An answer that is too large comes after the write: it will be so again.
+            failure.class = Class::Permanent;
+        }
+        failure.message = format!("{} ({} {name})", failure.message, prepared.method);
+        failure
+    }
+
+    /// The failure of an answer, in words for a person.
+    pub(super) fn refusal(
+        &self,
+        raw: &Raw,
+        class: Class,
+        wait: Option<Duration>,
+        prepared: &Prepared,
+        name: &str,
+        credential: &Credential,
+    ) -> Failure {
+        let advice = match class {
+            Class::Forbidden => "; the credential may not do this",
+            Class::Configuration if raw.status.is_redirection() => {
+                "; a write is not sent elsewhere: correct spec.http.baseURL or the path"
+            }
+            Class::Configuration => "; check spec.http.baseURL and the path",
+            Class::RateLimited => {
+                "; the system still refuses after a day of waiting, or asks for more: see spec.limits"
+            }
+            _ => "",
+        };
+        let text = format!(
+            "{}: {} {name} answered {}{advice}",
+            self.inner.plan.resource(),
+            prepared.method,
+            raw.status
+        );
+        let mut failure = Failure::new(class, true, text);
+        failure.status = Some(raw.status.as_u16());
+        failure.retry_after_ms = wait.map(|w| w.as_millis() as u64);
+        failure.excerpt = excerpt(&raw.body, credential);
+        failure
+    }
+
+    pub(super) fn no_access(&self, access: &str) -> Failure {
+        let text = format!(
+            "{}: spec.access does not allow {access}; add it to let Syncs do this",
+            self.inner.plan.resource()
+        );
+        Failure::new(Class::Configuration, false, text)
+    }
+}
+
+/// The beginning of a body, without the secret should the system repeat it. It is hidden before the
+/// text is cut, since half a secret would not be found.
+fn excerpt(body: &[u8], credential: &Credential) -> Option<String> {
+    let start = body.get(..body.len().min(EXCERPT * 16))?;
+    let mut text = credential.hide(String::from_utf8_lossy(start).into_owned());
+    shorten(&mut text);
+    (!text.is_empty()).then_some(text)
+}
+
+/// Cuts a text to the length of an excerpt, between two characters.
+pub(super) fn shorten(text: &mut String) {
+    let end = (0..=EXCERPT.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+}
