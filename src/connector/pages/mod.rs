@@ -10,6 +10,7 @@ mod raw;
 mod reader;
 mod request;
 mod scan;
+mod shape;
 mod split;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 mod cursors;
 mod pages;
 mod parents;
+mod positions;
 mod splitting;
 
 use std::sync::{Arc, Mutex};
