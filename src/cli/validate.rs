@@ -41,10 +41,24 @@ impl Validate {
     }
 }
 
-/// Runs the tests of the Mappings: how many passed, by Mapping; failures become problems.
+/// Runs the tests of the Mappings: how many passed, by Mapping. A failure is a problem of the Mapping.
 fn run_tests(loaded: &Loaded, checked: &mut Checked) -> BTreeMap<ResourceName, usize> {
-    let _ = (loaded, checked);
-    BTreeMap::new()
+    let mut passed = BTreeMap::new();
+    for (name, mapping) in &checked.mappings {
+        let tests = loaded.resources.mappings.get(name).map_or(&[][..], |spec| &spec.tests);
+        for (i, test) in tests.iter().enumerate() {
+            match mapping.run_test(test) {
+                Ok(()) => *passed.entry(name.clone()).or_default() += 1,
+                Err(message) => {
+                    let message = format!("test {:?} fails: {message}", test.name);
+                    let resource = format!("Mapping/{}", name.name);
+                    let problem = Problem::error(resource, format!("spec.tests[{i}]"), message);
+                    checked.problems.push((name.namespace.clone(), problem));
+                }
+            }
+        }
+    }
+    passed
 }
 
 /// What was found.
