@@ -3,6 +3,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +19,7 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// array of such texts, in the order of the object's `key` list.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Key(Box<str>);
+pub struct Key(Arc<str>);
 
 /// Why a key could not be read from a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +34,7 @@ pub enum KeyError {
 
 impl Key {
     /// The key of already canonical text.
-    pub fn from_text(text: impl Into<Box<str>>) -> Self {
+    pub fn from_text(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -253,6 +254,14 @@ impl fmt::Display for SyncName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// A write operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verb {
+    Create,
+    Update,
+    Upsert,
 }
 
 /// What an answer of a system means for the engine (design: "Classification of answers").

@@ -4,10 +4,16 @@
 
 mod completions;
 mod crds;
+mod deadletters;
+mod get;
 mod logging;
 pub mod manifest;
 mod output;
+mod project;
+mod run;
 pub mod secrets;
+mod status;
+mod table;
 mod validate;
 
 use std::path::PathBuf;
@@ -63,7 +69,7 @@ struct Common {
 }
 
 /// Where manifests and credentials come from.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Manifests {
     /// A folder (with all below it), a file, or - for standard input; may be given several times
     #[arg(long = "filename", short, required = true, value_name = "DIR|FILE|-")]
@@ -79,9 +85,39 @@ pub struct Manifests {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Validate(validate::Validate),
+    Get(get::Get),
+    Status(Status),
+    #[command(name = "deadletters")]
+    DeadLetters(DeadLetters),
     Crds(crds::Crds),
     Completions(completions::Completions),
+}
+
+/// Show what is known of each Sync: last run, links, what waits and what is dead
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 all is well, 1 a run failed or there are dead letters, 2 wrong usage.")]
+struct Status {
+    #[command(flatten)]
+    state: project::StateArgs,
+    /// Accepted for symmetry with `run`; the state folder alone is read
+    #[arg(long = "filename", short, value_name = "DIR|FILE|-")]
+    files: Vec<PathBuf>,
+}
+
+/// Records that could not be delivered, and what a person decides about them
+#[derive(Debug, Args)]
+struct DeadLetters {
+    #[command(subcommand)]
+    command: deadletters::DeadLetters,
+    #[command(flatten)]
+    place: deadletters::Place,
+}
+
+/// Runs a command that waits for systems.
+fn wait(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 /// Parses the command line and runs the command.
@@ -93,6 +129,10 @@ pub fn main() -> ExitCode {
     }
     let output = cli.common.output;
     let result = match cli.command {
+        Command::Run(command) => wait(command.run(output)),
+        Command::Get(command) => wait(command.run()),
+        Command::Status(command) => wait(status::run(&command.state.state, output)),
+        Command::DeadLetters(command) => wait(deadletters::run(&command.command, &command.place, output)),
         Command::Validate(command) => command.run(output),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),

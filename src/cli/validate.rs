@@ -41,21 +41,17 @@ impl Validate {
     }
 }
 
-/// Runs the tests of the Mappings: how many passed, by Mapping. A failure is a problem of the Mapping.
-fn run_tests(loaded: &Loaded, checked: &mut Checked) -> BTreeMap<ResourceName, usize> {
+/// Runs the tests of the Mappings: how many passed, by Mapping; failures become problems.
+pub fn run_tests(checked: &mut Checked) -> BTreeMap<ResourceName, usize> {
     let mut passed = BTreeMap::new();
     for (name, mapping) in &checked.mappings {
-        let tests = loaded.resources.mappings.get(name).map_or(&[][..], |spec| &spec.tests);
-        for (i, test) in tests.iter().enumerate() {
-            match mapping.run_test(test) {
-                Ok(()) => *passed.entry(name.clone()).or_default() += 1,
-                Err(message) => {
-                    let message = format!("test {:?} fails: {message}", test.name);
-                    let resource = format!("Mapping/{}", name.name);
-                    let problem = Problem::error(resource, format!("spec.tests[{i}]"), message);
-                    checked.problems.push((name.namespace.clone(), problem));
-                }
-            }
+        let failures = mapping.run_tests();
+        passed.insert(name.clone(), mapping.test_count() - failures.len());
+        for failure in failures {
+            let field = format!("spec.tests[{}]", failure.index);
+            let message = format!("test {:?} fails: {}", failure.test, failure.message);
+            let problem = Problem::error(format!("Mapping/{}", name.name), field, message);
+            checked.problems.push((name.namespace.clone(), problem));
         }
     }
     passed
@@ -90,7 +86,7 @@ struct Checkmark {
 impl Report {
     fn of(mut loaded: Loaded, secrets: &Secrets) -> Self {
         let mut checked = check(&loaded.resources);
-        let tests = run_tests(&loaded, &mut checked);
+        let tests = run_tests(&mut checked);
         for (name, connection) in &checked.connections {
             // The credentials may well be elsewhere than where manifests are checked.
             let absent = missing(&connection.connection, secrets).into_iter().map(|p| Problem {

@@ -91,12 +91,7 @@ pub struct Page {
     pub ignored: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum Verb {
-    Create,
-    Update,
-    Upsert,
-}
+pub use crate::record::Verb;
 
 /// One record of a write.
 #[derive(Clone, Copy, Debug)]

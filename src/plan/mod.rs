@@ -4,6 +4,7 @@
 pub mod connection;
 mod guarantee;
 mod lookups;
+mod operations;
 pub mod suggest;
 mod sync;
 mod validate;
@@ -101,6 +102,8 @@ pub struct Plan {
     pub backfill: Backfill,
     pub mapping: Arc<Mapping>,
     pub lookups: Vec<LookupPlan>,
+    /// The `${source.…}` paths that the target's operations use.
+    pub source_paths: Vec<Path>,
     pub matching: Option<MatchPlan>,
     pub write: WritePlan,
     pub guarantees: Guarantees,

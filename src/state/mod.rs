@@ -1,1 +1,350 @@
-//! state
+//! What Syncline remembers: links, the outbox, exceptions and scans, behind one [`Store`] trait that
+//! takes groups of changes. Knows nothing of HTTP and Kubernetes. Used by `worker`, `runtime`, `cli`.
+
+pub mod segment;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, TargetId};
+pub use segment::Entry;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Millis = i64;
+
+/// Why the store could not do what was asked. Nothing of the group was kept.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store {place} is in use by another syncline process; stop it, or give this one another --state")]
+    Locked { place: String },
+    #[error("the store {place} stayed locked by another program for {seconds} s; close what has it open and run again")]
+    Busy { place: String, seconds: u64 },
+    #[error("the disk of {place} is full; make room and run again, nothing that was confirmed is lost")]
+    Full { place: String },
+    #[error("another worker took over Sync {sync}; this one stops")]
+    Fenced { sync: SyncName },
+    #[error(
+        "Sync {sync} has state of another system: its Connections' URLs, settings, objects or keys have changed \
+         (state identity {stored}, manifests {given}). Were the systems only renamed, go on with `--adopt-state \
+         {name}`; is it another system, start afresh with `--reset-state {name}`",
+        name = sync.name
+    )]
+    Mismatch { sync: SyncName, stored: Fingerprint, given: Fingerprint },
+    #[error("the store {place} was written by a newer syncline (schema {found}, this one knows {known}); use that version")]
+    Newer { place: String, found: i64, known: i64 },
+    #[error("the store {place} failed: {problem}")]
+    Broken { place: String, problem: String },
+}
+
+/// What to do when a Sync's stored identity is not the Plan's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnMismatch {
+    /// Refuse: a sandbox may have become production.
+    #[default]
+    Refuse,
+    /// The systems are the same under another name: keep the state.
+    Adopt,
+    /// Forget everything that is known of this Sync.
+    Reset,
+}
+
+/// The right to change one Sync's state, until somebody else opens it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub sync: SyncName,
+    /// The store's own number for the Sync.
+    pub id: i64,
+    /// Raised by every [`Store::open`]; checked in every transaction.
+    pub epoch: i64,
+}
+
+/// What a Sync remembers beside its records.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SyncState {
+    /// Field cursor: everything up to here was seen by a completed scan.
+    pub watermark: Option<Moment>,
+    /// Token cursor: what the next scan begins with.
+    pub token: Option<String>,
+    /// The scan under way.
+    pub scan: Option<Scan>,
+    /// Start of the last completed scan.
+    pub scanned: Option<Millis>,
+    /// Start of the last completed scan that read everything.
+    pub refreshed: Option<Millis>,
+    /// Number of the next segment.
+    pub next_segment: u64,
+    pub last_run: Option<RunReport>,
+}
+
+/// A scan that is not finished; survives a crash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scan {
+    pub started: Millis,
+    /// Reads everything, whatever the cursor says.
+    pub full: bool,
+    /// First scan ever of this Sync: `backfill` applies.
+    pub first: bool,
+    /// The largest cursor value seen so far.
+    pub max_seen: Option<Moment>,
+    /// Where to go on after the last committed page.
+    pub position: Option<Value>,
+}
+
+/// Counts of one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Counts {
+    pub read: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub skipped: u64,
+    pub superseded: u64,
+    /// Dead letters made in this run.
+    pub dead: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RunReport {
+    pub started: Millis,
+    pub ended: Millis,
+    /// `Succeeded`, `Incomplete` (work is left for the next run) or `Failed`.
+    pub outcome: String,
+    /// What stopped it and what to do.
+    pub message: Option<String>,
+    pub counts: Counts,
+}
+
+/// What is known of a source record that was dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    pub key: Key,
+    /// The target record; `None`: seen (backfill: None, discarded, or an upsert without id).
+    pub target: Option<TargetId>,
+    /// Of the source record, under the Plan.
+    pub raw: Fingerprint,
+    /// Of the mapped record that the target surely has; unknown after a write whose fate isn't known.
+    pub mapped: Fingerprint,
+    /// Version of the source record.
+    pub moment: Option<Moment>,
+    /// Hash of the match value; kept only for Syncs with `match`.
+    pub matching: Option<i64>,
+    /// One hash for each field sent, for `sends: ChangedFields`; empty otherwise.
+    pub fields: Vec<u8>,
+}
+
+/// The state of a record that is neither applied nor simply in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Trouble {
+    /// Failed for a passing reason; tried again at `next`.
+    Retry,
+    /// A create was, or may have been, sent and no answer is known.
+    Unknown,
+    /// A lookup isn't linked yet.
+    Waiting,
+    /// Dead letter: will not be tried again by itself.
+    Dead,
+    /// Dead letter that blocks its key: a create that may have taken effect.
+    Ambiguous,
+}
+
+impl Trouble {
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Retry => 0,
+            Self::Unknown => 1,
+            Self::Waiting => 2,
+            Self::Dead => 3,
+            Self::Ambiguous => 4,
+        }
+    }
+
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Retry, Self::Unknown, Self::Waiting, Self::Dead, Self::Ambiguous].into_iter().find(|t| t.code() == code)
+    }
+
+    /// Whether a person has to look at it.
+    pub fn is_dead_letter(self) -> bool {
+        matches!(self, Self::Dead | Self::Ambiguous)
+    }
+}
+
+/// A record in trouble: the newest version of its key, and what happened to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    pub entry: Entry,
+    pub trouble: Trouble,
+    /// When it is due, for `Retry` and `Unknown`.
+    pub next: Millis,
+    pub detail: Detail,
+    /// A newer version that waits until the fate of this one is known.
+    pub behind: Option<Entry>,
+}
+
+/// What happened to a record in trouble, for the engine and for people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Detail {
+    /// PascalCase, such as `Missing`, `Permanent`, `DuplicateMatch`.
+    pub reason: String,
+    /// What happened and what to do, in one line.
+    pub message: String,
+    pub attempts: u32,
+    /// First failure of this version.
+    pub since: Millis,
+    /// When a create of this version was first sent.
+    pub first_sent: Option<Millis>,
+    /// `find` calls since that found nothing.
+    pub negative_reads: u32,
+    /// It must go through the Mapping again before it is sent (waiting records, replays).
+    pub remap: bool,
+    /// A person asked for it: newest version, current Mapping, even if nothing has changed.
+    pub replayed: bool,
+    /// The target record it is linked to.
+    pub target: Option<TargetId>,
+    /// The link that it waits for, and the Sync that makes it.
+    pub awaits: Option<Awaited>,
+    pub failure: Option<Failure>,
+}
+
+/// A link of another Sync.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Awaited {
+    pub sync: SyncName,
+    pub lookup: LookupKey,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    pub link: Option<Link>,
+    pub exception: Option<Exception>,
+}
+
+/// One change of a group.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// T1: a page's records into the outbox. `states` has a byte for each entry.
+    Segment { number: u64, body: Vec<u8>, states: Vec<u8> },
+    /// T2 and T3: new states of a segment's entries; the segment goes when all are done.
+    Marks { number: u64, states: Vec<u8> },
+    Link(Link),
+    /// The link's target is gone, or what it has is not known: forget that it is applied.
+    Forget { key: Key, target_gone: bool },
+    Exception(Box<Exception>),
+    /// The exception of this key is over.
+    Resolved(Key),
+    State(Box<SyncState>),
+}
+
+/// A segment as it was found at start.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub number: u64,
+    pub entries: Vec<Entry>,
+    pub states: Vec<u8>,
+}
+
+/// State of an entry in a segment.
+pub mod mark {
+    /// Not sent, or sent by an operation that may be repeated.
+    pub const PENDING: u8 = 0;
+    /// A create was, or may have been, sent.
+    pub const CREATING: u8 = 1;
+    /// Applied, superseded, or moved to an exception.
+    pub const DONE: u8 = 2;
+}
+
+/// How much there is of a Sync.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    pub links: u64,
+    pub retrying: u64,
+    pub unknown: u64,
+    pub waiting: u64,
+    /// Dead letters by reason.
+    pub dead: BTreeMap<String, u64>,
+}
+
+impl Totals {
+    pub fn dead_letters(&self) -> u64 {
+        self.dead.values().sum()
+    }
+
+    pub fn exceptions(&self) -> u64 {
+        self.retrying + self.unknown + self.waiting + self.dead_letters()
+    }
+}
+
+/// Which exceptions to read.
+#[derive(Clone, Debug)]
+pub enum Pick {
+    /// `Retry` and `Unknown` that are due at this moment, oldest first.
+    Due(Millis),
+    /// Waiting records whose link is there now.
+    Linked,
+    /// Dead letters, by key, after this one.
+    DeadLetters { after: Option<Key> },
+}
+
+/// Durable state. Every method takes effect as a whole or not at all; a commit that was answered
+/// survives a power failure.
+pub trait Store: Send + Sync {
+    /// Takes a Sync over: raises its epoch, so that whoever had it can change nothing any more.
+    fn open(&self, sync: &SyncName, identity: Fingerprint, on: OnMismatch) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>>;
+
+    /// The outbox as the last worker left it, oldest first.
+    fn outbox(&self, session: &Session) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+
+    /// What is known of these keys, in their order; exceptions only when asked for.
+    fn known(&self, session: &Session, keys: Vec<Key>, exceptions: bool) -> BoxFuture<'_, Result<Vec<Known>, StoreError>>;
+
+    /// The targets that other Syncs linked to these keys, in their order.
+    fn linked(&self, wanted: Vec<(SyncName, Key)>) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>>;
+
+    /// The source record that is linked with this match value.
+    fn by_match(&self, session: &Session, matching: i64) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+
+    /// The source record that is linked to this target record; only for Syncs with `match`.
+    fn by_target(&self, session: &Session, target: &TargetId) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+
+    fn exceptions(&self, session: &Session, pick: Pick, limit: usize) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>>;
+
+    /// When the first exception is due that is not due at this moment.
+    fn next_due(&self, session: &Session, after: Millis) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
+
+    fn totals(&self, session: &Session) -> BoxFuture<'_, Result<Totals, StoreError>>;
+
+    /// Applies a group of changes as one durable transaction.
+    fn commit(&self, session: &Session, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// The Syncs that have state, with it. Changes nothing and takes nothing over.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>>;
+
+    /// Dead letters go back to work: `keys`, or all of this reason, or all. Returns how many.
+    fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Dead letters are dropped: the version seen counts as dealt with. Returns how many.
+    fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// A value kept for a Connection, such as a sealed refresh token.
+    fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
+    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Which dead letters a command is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    Key(Key),
+    Reason(String),
+    All,
+}

@@ -1,1 +1,388 @@
-//! worker
+//! The sync worker: runs one Plan. A shell around the pure rooms: one task owns all state of a Sync,
+//! futures bring it pages, answers and durable commits. Started by `runtime`.
+
+mod crash;
+mod flight;
+mod page;
+mod resolve;
+mod scan;
+mod send;
+mod settle;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::connector::{Answer, Connector, Found};
+use crate::plan::Plan;
+use crate::record::{Failure, Verb};
+use crate::state::{Change, Counts, Exception, Known, Millis, RunReport, Session, Store, StoreError, SyncState};
+use flight::{FlightId, Flights};
+use scan::Reading;
+
+/// Segments on their way at once; bounds memory and the outbox.
+const MOST_SEGMENTS: usize = 4;
+
+/// Flights on their way at once, over all segments and exceptions.
+const MOST_FLIGHTS: usize = 4_096;
+
+/// Exceptions taken from the store at once.
+const MOST_DUE: usize = 256;
+
+/// Failures to reach the target in a row before a run gives up.
+const MOST_OUTAGES: u32 = 6;
+
+/// How a worker runs.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// One run: a scan and all that follows from it. Retries are waited for until this long after
+    /// the last progress.
+    Once { patience: Duration },
+    /// Runs forever, a scan at each interval.
+    Watch,
+}
+
+/// What a worker needs beside its Plan.
+#[derive(Clone)]
+pub struct Setup {
+    pub plan: Arc<Plan>,
+    pub source: Connector,
+    pub target: Connector,
+    pub store: Arc<dyn Store>,
+    pub board: Arc<Board>,
+    pub progress: Arc<Progress>,
+    pub mode: Mode,
+    /// Reads everything in the next scan, whatever the cursor says.
+    pub full: bool,
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Tells the workers of one process that links were made.
+#[derive(Debug)]
+pub struct Board {
+    links: watch::Sender<u64>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { links: watch::Sender::new(0) }
+    }
+}
+
+/// Live figures of a worker, for progress bars and metrics.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub read: AtomicU64,
+    pub created: AtomicU64,
+    pub updated: AtomicU64,
+    pub unchanged: AtomicU64,
+    pub skipped: AtomicU64,
+    pub superseded: AtomicU64,
+    pub dead: AtomicU64,
+    /// Records on their way.
+    pub open: AtomicU64,
+}
+
+impl Progress {
+    fn show(&self, counts: &Counts, open: usize) {
+        for (cell, value) in [
+            (&self.read, counts.read),
+            (&self.created, counts.created),
+            (&self.updated, counts.updated),
+            (&self.unchanged, counts.unchanged),
+            (&self.skipped, counts.skipped),
+            (&self.superseded, counts.superseded),
+            (&self.dead, counts.dead),
+            (&self.open, open as u64),
+        ] {
+            cell.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Why a run ended early. What was confirmed is kept; the next run goes on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("reading {object} of Connection {connection}: {failure}")]
+    Source { connection: String, object: String, failure: Failure },
+    #[error("writing {object} of Connection {connection}: {failure}")]
+    Target { connection: String, object: String, failure: Failure },
+    #[error(
+        "{count} records of Connection {connection} object {object} are gone from the target (404): is it another \
+         tenant, or was it emptied? Nothing more is recreated; look at the target, then run again"
+    )]
+    TargetSuspect { connection: String, object: String, count: u64 },
+}
+
+/// What a finished future brings.
+enum Event {
+    Page(Box<Reading>, Result<Option<crate::connector::Page>, Failure>),
+    Known(Box<page::PageWork>),
+    /// T1 of a page is durable: these flights may be sent.
+    Committed(Vec<FlightId>, usize),
+    /// T2: these creates may be sent.
+    Noted(Vec<FlightId>),
+    /// T3: these outcomes are durable.
+    Settled(Vec<settle::Outcome>),
+    Searched(FlightId, Box<Searched>),
+    Answered(Vec<FlightId>, Verb, Answer),
+    /// Exceptions that are due, and when the next one will be.
+    Due(Vec<(Exception, Known)>, Option<Millis>),
+    Remapped(FlightId, crate::mapping::Links),
+}
+
+/// What was found for a match value.
+enum Searched {
+    /// Our own links have it.
+    Linked(crate::state::Link),
+    /// What the target returned, and for the first of it who is linked to it already.
+    Target(Result<(Vec<Found>, Option<crate::state::Link>), Failure>),
+}
+
+type Work = BoxFuture<'static, Result<Event, StoreError>>;
+
+/// The task of one Sync.
+pub struct Worker {
+    setup: Setup,
+    session: Session,
+    state: SyncState,
+    counts: Counts,
+    started: Millis,
+    flights: Flights,
+    work: FuturesUnordered<Work>,
+    /// Requests to the target under way, and creates about to be sent.
+    busy: usize,
+    /// Pages between reading and T1.
+    pages: usize,
+    waiting_pages: VecDeque<page::PageWork>,
+    /// A page is being looked up; pages are judged one after another.
+    judging: bool,
+    /// Outcomes that wait for the commit under way.
+    outcomes: Vec<settle::Outcome>,
+    settling: bool,
+    reading: Option<Box<Reading>>,
+    scanning: bool,
+    /// A full scan was asked for.
+    full: bool,
+    next_scan: Millis,
+    /// When the next exception is due, as far as is known.
+    due: Option<Millis>,
+    asking_due: bool,
+    has_exceptions: bool,
+    has_waiting: bool,
+    linked: watch::Receiver<u64>,
+    held_until: Option<Instant>,
+    outages: u32,
+    recreated: u64,
+    links_at_start: u64,
+    forbidden: u64,
+    error: Option<RunError>,
+    last_progress: Instant,
+    last_state: Instant,
+    dirty_segments: HashSet<u64>,
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> Millis {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+impl Worker {
+    /// Takes the Sync over in the store and recovers what the last worker left.
+    pub async fn open(setup: Setup, on: crate::state::OnMismatch) -> Result<Self, StoreError> {
+        let (session, state) = setup.store.open(&setup.plan.name, setup.plan.identity, on).await?;
+        let totals = setup.store.totals(&session).await?;
+        let linked = setup.board.links.subscribe();
+        let full = setup.full;
+        let mut worker = Self {
+            session,
+            state,
+            counts: Counts::default(),
+            started: now(),
+            flights: Flights::default(),
+            work: FuturesUnordered::new(),
+            busy: 0,
+            pages: 0,
+            waiting_pages: VecDeque::new(),
+            judging: false,
+            outcomes: Vec::new(),
+            settling: false,
+            reading: None,
+            scanning: false,
+            full,
+            next_scan: 0,
+            due: (totals.retrying + totals.unknown > 0).then_some(0),
+            asking_due: false,
+            has_exceptions: totals.exceptions() > 0,
+            has_waiting: totals.waiting > 0,
+            linked,
+            held_until: None,
+            outages: 0,
+            recreated: 0,
+            links_at_start: totals.links,
+            forbidden: 0,
+            error: None,
+            last_progress: Instant::now(),
+            last_state: Instant::now(),
+            dirty_segments: HashSet::new(),
+            setup,
+        };
+        worker.linked.mark_changed();
+        worker.recover().await?;
+        Ok(worker)
+    }
+
+    fn plan(&self) -> &Arc<Plan> {
+        &self.setup.plan
+    }
+
+    /// Runs to the end (`Once`) or until told to stop (`Watch`); reports what was done.
+    pub async fn run(mut self) -> (RunReport, Option<RunError>) {
+        let result = self.drive().await;
+        if let Err(error) = result {
+            self.error.get_or_insert(RunError::Store(error));
+        }
+        let report = self.report();
+        self.state.last_run = Some(report.clone());
+        if !matches!(self.error, Some(RunError::Store(_))) {
+            let change = Change::State(Box::new(self.state.clone()));
+            if let Err(error) = self.setup.store.commit(&self.session, vec![change]).await {
+                self.error.get_or_insert(RunError::Store(error));
+            }
+        }
+        (report, self.error)
+    }
+
+    fn report(&self) -> RunReport {
+        let outcome = match &self.error {
+            Some(_) => "Failed",
+            None if self.due.is_some() || !self.flights.is_empty() => "Incomplete",
+            None => "Succeeded",
+        };
+        RunReport {
+            started: self.started,
+            ended: now(),
+            outcome: outcome.into(),
+            message: self.error.as_ref().map(ToString::to_string),
+            counts: self.counts,
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), StoreError> {
+        let mut stop = self.setup.stop.clone();
+        loop {
+            self.advance();
+            if self.finished() {
+                return Ok(());
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                Some(event) = self.work.next(), if !self.work.is_empty() => self.handle(event?),
+                () = tokio::time::sleep_until(wake) => {}
+                changed = self.linked.changed(), if self.has_waiting && !self.asking_due => {
+                    if changed.is_ok() { self.ask_linked(); }
+                }
+                _ = stop.wait_for(|stop| *stop), if !self.stopping() => {}
+            }
+        }
+    }
+
+    /// Nothing new is begun any more.
+    fn stopping(&self) -> bool {
+        self.error.is_some() || *self.setup.stop.borrow()
+    }
+
+    /// Begins whatever can be begun.
+    fn advance(&mut self) {
+        if !self.stopping() {
+            self.scan();
+            self.ask_due();
+            self.fill();
+        }
+        self.settle();
+        self.setup.progress.show(&self.counts, self.flights.len());
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Page(reading, page) => self.page_read(reading, page),
+            Event::Known(page) => self.page_known(*page),
+            Event::Committed(flights, pages) => self.page_committed(&flights, pages),
+            Event::Noted(flights) => self.send_noted(flights),
+            Event::Settled(outcomes) => self.settled(outcomes),
+            Event::Searched(id, searched) => self.searched(id, *searched),
+            Event::Answered(ids, verb, answer) => self.answered(&ids, verb, answer),
+            Event::Due(exceptions, next) => self.take_due(exceptions, next),
+            Event::Remapped(id, links) => self.remapped(id, &links),
+        }
+        self.last_progress = Instant::now();
+    }
+
+    fn finished(&self) -> bool {
+        if !self.work.is_empty() || self.settling || !self.outcomes.is_empty() {
+            return false;
+        }
+        if self.stopping() {
+            return true;
+        }
+        match self.setup.mode {
+            Mode::Watch => false,
+            Mode::Once { patience } => {
+                let idle = !self.scanning && self.flights.is_empty();
+                idle && self.due.is_none_or(|_| self.last_progress.elapsed() > patience)
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut wake = Instant::now() + Duration::from_secs(1);
+        if let Some(held) = self.held_until {
+            wake = wake.min(held);
+        }
+        if let Some(due) = self.due.filter(|_| !self.asking_due) {
+            wake = wake.min(Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64));
+        }
+        wake
+    }
+
+    fn push(&mut self, work: impl Future<Output = Result<Event, StoreError>> + Send + 'static) {
+        self.work.push(work.boxed());
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.setup.store.commit(&self.session, changes)
+    }
+
+    /// The object that `${key.…}` and errors speak of.
+    fn target_error(&self, failure: Failure) -> RunError {
+        let target = &self.plan().target;
+        RunError::Target { connection: target.connection.name.clone(), object: target.object.name.clone(), failure }
+    }
+
+    fn source_error(&self, failure: Failure) -> RunError {
+        let source = &self.plan().source;
+        RunError::Source { connection: source.connection.name.clone(), object: source.object.name.clone(), failure }
+    }
+}
+
+/// A delay before the next try: full jitter over `initial` × 2^attempts, at most `longest`
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+pub fn backoff(initial: Duration, longest: Duration, attempts: u32) -> Duration {
+    let ceiling = initial.saturating_mul(2_u32.saturating_pow(attempts.min(20))).min(longest).max(Duration::from_millis(1));
+    Duration::from_millis(1 + random() % (ceiling.as_millis() as u64).max(1))
+}
+
+/// 64 random bits; zero where the system has none, which only makes delays short.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or(0)
+}

@@ -33,12 +33,7 @@ pub struct RequestParts<'a> {
 
 impl<'a> Checker<'a> {
     pub fn new(name: &str, settings: &'a Value) -> Self {
-        Self {
-            resource: format!("Connection/{name}"),
-            settings,
-            objects: &[],
-            problems: Vec::new(),
-        }
+        Self { resource: format!("Connection/{name}"), settings, objects: &[], problems: Vec::new() }
     }
 
     /// Notes a problem at `field`, such as `spec.objects[0].create.path`.

@@ -1,0 +1,115 @@
+//! What an answer that is no success means for a record (design: "Classification of answers").
+
+use std::time::Duration;
+
+use crate::plan::{Guarantee, OnAmbiguous, OnGone, Plan};
+use crate::record::{Class, Failure, Verb};
+
+/// Most tries after a version conflict, design section 2.
+pub const MOST_CONFLICTS: u32 = 3;
+
+/// What was tried, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    pub verb: Verb,
+    /// Failed attempts of this version before this one.
+    pub attempts: u32,
+    /// Milliseconds since this version first failed.
+    pub age_ms: i64,
+    /// The request held more than one record.
+    pub batched: bool,
+    /// Milliseconds since the create of this version was first sent.
+    pub sent_ms: i64,
+}
+
+/// What becomes of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing reached the target: try again when it can be reached; this was no attempt.
+    Hold,
+    /// Try again after a backoff. `in_doubt`: the target may have it already.
+    Retry { in_doubt: bool },
+    /// A create that may have arrived: find out before anything else happens to this key.
+    Resolve,
+    /// A create with an idempotency key: send the same bytes under the same key.
+    Resend,
+    /// The batch is refused as a whole: send its records one by one.
+    Split,
+    /// Look for the record in the target, link it and update it.
+    Adopt,
+    /// The target record is gone: forget the link and begin again.
+    Recreate,
+    /// Nothing more to do.
+    Skip,
+    /// A person must look at it.
+    Dead(&'static str),
+    /// A person must find out whether it arrived.
+    Ambiguous,
+    /// Nothing more can be done in this run, for any record.
+    Stall,
+}
+
+/// Decides about one record after a failure.
+pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
+    let create = attempt.verb == Verb::Create;
+    match failure.class {
+        Class::Authentication | Class::Configuration => Next::Stall,
+        Class::RateLimited => Next::Hold,
+        Class::Transient | Class::Ambiguous if !failure.sent => Next::Hold,
+        Class::Transient | Class::Ambiguous if create => lost_create(plan, attempt),
+        Class::Transient | Class::Ambiguous => passing(plan, attempt, true),
+        Class::InFlight => passing(plan, attempt, true),
+        Class::Permanent if attempt.batched => Next::Split,
+        Class::Permanent => Next::Dead("Permanent"),
+        Class::Forbidden => Next::Dead("Forbidden"),
+        Class::Gone if create => Next::Dead("Permanent"),
+        Class::Gone => match plan.write.on_gone {
+            OnGone::Recreate => Next::Recreate,
+            OnGone::DeadLetter => Next::Dead("Gone"),
+            OnGone::Skip => Next::Skip,
+        },
+        Class::VersionConflict if attempt.attempts < MOST_CONFLICTS => Next::Retry { in_doubt: false },
+        Class::VersionConflict => Next::Dead("VersionConflict"),
+        Class::AlreadyExists if plan.target.object.find.is_some() && plan.matching.is_some() => Next::Adopt,
+        Class::AlreadyExists => Next::Dead("AlreadyExists"),
+    }
+}
+
+/// A failure that may pass by itself, until it has lasted too long.
+fn passing(plan: &Plan, attempt: Attempt, in_doubt: bool) -> Next {
+    if attempt.age_ms > millis(plan.failures.dead_letter_after) {
+        Next::Dead("Transient")
+    } else {
+        Next::Retry { in_doubt }
+    }
+}
+
+/// A create whose answer is not known.
+pub fn lost_create(plan: &Plan, attempt: Attempt) -> Next {
+    let guarantee = plan.guarantees.create.unwrap_or(Guarantee::Blind);
+    if guarantee == Guarantee::IdempotencyKey && !attempt.batched && within_ttl(plan, attempt.sent_ms) {
+        return Next::Resend;
+    }
+    if plan.target.object.find.is_some() && plan.matching.is_some() {
+        return Next::Resolve;
+    }
+    match plan.write.on_ambiguous {
+        OnAmbiguous::Hold => Next::Ambiguous,
+        OnAmbiguous::Retry => passing(plan, attempt, false),
+    }
+}
+
+/// Whether the target surely still knows the idempotency key: 0.8 of its promised time, so that
+/// clocks may differ a little.
+pub fn within_ttl(plan: &Plan, sent_ms: i64) -> bool {
+    plan.target
+        .object
+        .create
+        .as_ref()
+        .and_then(|create| create.idempotency_ttl)
+        .is_some_and(|ttl| sent_ms <= millis(ttl) / 10 * 8)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

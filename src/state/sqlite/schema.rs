@@ -1,0 +1,144 @@
+//! The tables of the embedded store and how a connection is opened. Only SQL and settings.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::state::StoreError;
+
+/// Version of the tables below, kept in `PRAGMA user_version`.
+pub const SCHEMA: i64 = 1;
+
+/// How long a statement waits for a lock that another program holds.
+pub const BUSY_SECONDS: u64 = 10;
+
+/// SQLite before 3.51.3 can corrupt a WAL file that two connections use
+/// (<https://sqlite.org/wal.html#walresetbug>).
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Pages of the write-ahead log before it is moved into the database file (4 KiB each).
+const CHECKPOINT_PAGES: u32 = 4_000;
+
+const TABLES: &str = "
+CREATE TABLE sync (
+  id INTEGER PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  identity BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  UNIQUE (namespace, name)
+);
+CREATE TABLE link (
+  sync INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  target TEXT,
+  raw BLOB NOT NULL,
+  mapped BLOB NOT NULL,
+  moment,
+  matching INTEGER,
+  fields BLOB,
+  PRIMARY KEY (sync, key)
+) WITHOUT ROWID;
+CREATE INDEX link_matching ON link (sync, matching) WHERE matching IS NOT NULL;
+CREATE INDEX link_target ON link (sync, target) WHERE matching IS NOT NULL;
+CREATE TABLE segment (
+  sync INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (sync, number)
+) WITHOUT ROWID;
+CREATE TABLE mark (
+  sync INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  states BLOB NOT NULL,
+  PRIMARY KEY (sync, number)
+) WITHOUT ROWID;
+CREATE TABLE exception (
+  sync INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  trouble INTEGER NOT NULL,
+  next INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  wait_namespace TEXT,
+  wait_name TEXT,
+  wait_key TEXT,
+  detail TEXT NOT NULL,
+  entries BLOB NOT NULL,
+  PRIMARY KEY (sync, key)
+) WITHOUT ROWID;
+CREATE INDEX exception_due ON exception (sync, trouble, next);
+CREATE TABLE value (
+  name TEXT PRIMARY KEY,
+  content BLOB NOT NULL
+) WITHOUT ROWID;
+";
+
+/// Opens the database for writing and brings its tables up to date.
+pub fn open_writer(file: &Path) -> Result<Connection, StoreError> {
+    let place = file.display().to_string();
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreError::Broken {
+            place,
+            problem: format!("SQLite {} is older than 3.51.3, which can lose data", rusqlite::version()),
+        });
+    }
+    let fail = |e| translate(&place, &e);
+    let mut db = Connection::open(file).map_err(fail)?;
+    settings(&db).map_err(fail)?;
+    db.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fail)?;
+    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
+    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
+    match found {
+        0 => {
+            tx.execute_batch(TABLES).map_err(fail)?;
+            tx.pragma_update(None, "user_version", SCHEMA).map_err(fail)?;
+        }
+        SCHEMA => {}
+        found => return Err(StoreError::Newer { place, found, known: SCHEMA }),
+    }
+    tx.commit().map_err(fail)?;
+    Ok(db)
+}
+
+/// Opens the database for reading beside the writer.
+pub fn open_reader(file: &Path) -> Result<Connection, StoreError> {
+    let place = file.display().to_string();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let db = Connection::open_with_flags(file, flags)?;
+        settings(&db)?;
+        db.pragma_update(None, "query_only", true)?;
+        Ok(db)
+    };
+    open().map_err(|e| translate(&place, &e))
+}
+
+fn settings(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(Duration::from_secs(BUSY_SECONDS))?;
+    // FULL: a commit that was answered survives a power failure, also in WAL mode.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "cache_size", -4_096)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// An SQLite error in words for the person who runs this.
+pub fn translate(place: &str, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    let place = place.to_owned();
+    match error.sqlite_error_code() {
+        Some(DiskFull) => StoreError::Full { place },
+        Some(DatabaseBusy | DatabaseLocked) => StoreError::Busy { place, seconds: BUSY_SECONDS },
+        _ => {
+            let problem = error.to_string();
+            if problem.contains("disk I/O error") && problem.contains("full") {
+                return StoreError::Full { place };
+            }
+            StoreError::Broken { place, problem }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The changes of a group as SQL statements, inside the writer's transaction.
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::record::{Fingerprint, Moment, SyncName};
+use crate::state::{Change, Exception, Link, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment};
+
+/// Why a write did not happen: the store's own words, or SQLite's.
+pub enum WriteError {
+    Store(StoreError),
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Applies a group's changes, if the session's epoch is still the Sync's.
+pub fn apply(db: &Connection, session: &Session, changes: &[Change]) -> Result<(), WriteError> {
+    check_epoch(db, session)?;
+    for change in changes {
+        one(db, session.id, change)?;
+    }
+    Ok(())
+}
+
+fn check_epoch(db: &Connection, session: &Session) -> Result<(), WriteError> {
+    let epoch: Option<i64> = db
+        .prepare_cached("SELECT epoch FROM sync WHERE id = ?")?
+        .query_row([session.id], |row| row.get(0))
+        .optional()?;
+    if epoch == Some(session.epoch) {
+        Ok(())
+    } else {
+        Err(WriteError::Store(StoreError::Fenced { sync: session.sync.clone() }))
+    }
+}
+
+fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
+    match change {
+        Change::Segment { number, body, states } => {
+            db.prepare_cached("INSERT INTO segment (sync, number, body) VALUES (?, ?, ?)")?
+                .execute(params![sync, *number as i64, body])?;
+            db.prepare_cached("INSERT INTO mark (sync, number, states) VALUES (?, ?, ?)")?
+                .execute(params![sync, *number as i64, states])?;
+        }
+        Change::Marks { number, states } if states.iter().all(|s| *s == crate::state::mark::DONE) => {
+            for table in ["DELETE FROM segment WHERE sync = ? AND number = ?", "DELETE FROM mark WHERE sync = ? AND number = ?"] {
+                db.prepare_cached(table)?.execute(params![sync, *number as i64])?;
+            }
+        }
+        Change::Marks { number, states } => {
+            db.prepare_cached("UPDATE mark SET states = ? WHERE sync = ? AND number = ?")?
+                .execute(params![states, sync, *number as i64])?;
+        }
+        Change::Link(link) => put_link(db, sync, link)?,
+        Change::Forget { key, target_gone } => {
+            let sql = if *target_gone {
+                "UPDATE link SET mapped = ?, target = NULL, fields = NULL WHERE sync = ? AND key = ?"
+            } else {
+                "UPDATE link SET mapped = ?, fields = NULL WHERE sync = ? AND key = ?"
+            };
+            db.prepare_cached(sql)?.execute(params![Fingerprint::UNKNOWN.to_bytes(), sync, key.as_str()])?;
+        }
+        Change::Exception(exception) => put_exception(db, sync, exception)?,
+        Change::Resolved(key) => {
+            db.prepare_cached("DELETE FROM exception WHERE sync = ? AND key = ?")?
+                .execute(params![sync, key.as_str()])?;
+        }
+        Change::State(state) => {
+            db.prepare_cached("UPDATE sync SET state = ? WHERE id = ?")?.execute(params![to_json(state.as_ref())?, sync])?;
+        }
+    }
+    Ok(())
+}
+
+fn put_link(db: &Connection, sync: i64, link: &Link) -> Result<(), WriteError> {
+    db.prepare_cached(
+        "INSERT INTO link (sync, key, target, raw, mapped, moment, matching, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (sync, key) DO UPDATE SET target = excluded.target, raw = excluded.raw, mapped = excluded.mapped,
+           moment = excluded.moment, matching = excluded.matching, fields = excluded.fields",
+    )?
+    .execute(params![
+        sync,
+        link.key.as_str(),
+        link.target.as_ref().map(|t| t.as_json()),
+        link.raw.to_bytes(),
+        link.mapped.to_bytes(),
+        link.moment.as_ref().map(SqlMoment),
+        link.matching,
+        (!link.fields.is_empty()).then_some(link.fields.as_slice()),
+    ])?;
+    Ok(())
+}
+
+fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<(), WriteError> {
+    let awaits = exception.detail.awaits.as_ref();
+    let entries = segment::encode(std::iter::once(&exception.entry).chain(&exception.behind));
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO exception
+           (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, detail, entries)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        sync,
+        exception.entry.key.as_str(),
+        exception.trouble.code(),
+        exception.next,
+        exception.detail.reason,
+        awaits.map(|a| a.sync.namespace.as_str()),
+        awaits.map(|a| a.sync.name.as_str()),
+        awaits.map(|a| a.lookup.key.as_str()),
+        to_json(&exception.detail)?,
+        entries,
+    ])?;
+    Ok(())
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, WriteError> {
+    serde_json::to_string(value).map_err(|e| WriteError::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
+}
+
+/// A moment as it is kept in a column: a number or a text.
+struct SqlMoment<'a>(&'a Moment);
+
+impl ToSql for SqlMoment<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Moment::Time(at) => ToSqlOutput::from(i64::try_from(*at).unwrap_or(i64::MAX)),
+            Moment::Integer(number) => ToSqlOutput::from(*number),
+            Moment::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        })
+    }
+}
+
+/// Takes a Sync over and raises its epoch.
+pub fn open(db: &Connection, sync: &SyncName, identity: Fingerprint, on: OnMismatch) -> Result<(Session, SyncState), WriteError> {
+    let found: Option<(i64, Vec<u8>, i64, String)> = db
+        .prepare_cached("SELECT id, identity, epoch, state FROM sync WHERE namespace = ? AND name = ?")?
+        .query_row(params![sync.namespace, sync.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    let Some((id, stored, epoch, state)) = found else {
+        let state = SyncState::default();
+        db.execute(
+            "INSERT INTO sync (namespace, name, identity, epoch, state) VALUES (?, ?, ?, 1, ?)",
+            params![sync.namespace, sync.name, identity.to_bytes(), to_json(&state)?],
+        )?;
+        return Ok((Session { sync: sync.clone(), id: db.last_insert_rowid(), epoch: 1 }, state));
+    };
+    let stored = Fingerprint::from_slice(&stored);
+    let mut state: SyncState = serde_json::from_str(&state).unwrap_or_default();
+    if stored != identity {
+        match on {
+            OnMismatch::Refuse => {
+                return Err(WriteError::Store(StoreError::Mismatch { sync: sync.clone(), stored, given: identity }));
+            }
+            OnMismatch::Adopt => {}
+            OnMismatch::Reset => {
+                for table in ["link", "segment", "mark", "exception"] {
+                    db.execute(&format!("DELETE FROM {table} WHERE sync = ?"), [id])?;
+                }
+                state = SyncState::default();
+            }
+        }
+    }
+    db.execute(
+        "UPDATE sync SET identity = ?, epoch = ?, state = ? WHERE id = ?",
+        params![identity.to_bytes(), epoch + 1, to_json(&state)?, id],
+    )?;
+    Ok((Session { sync: sync.clone(), id, epoch: epoch + 1 }, state))
+}
+
+const DEAD_LETTERS: &str = "FROM exception WHERE sync = ?1 AND trouble IN (3, 4) AND (?2 IS NULL OR key = ?2) AND (?3 IS NULL OR reason = ?3)";
+
+fn selection(which: &Which) -> (Option<&str>, Option<&str>) {
+    match which {
+        Which::Key(key) => (Some(key.as_str()), None),
+        Which::Reason(reason) => (None, Some(reason)),
+        Which::All => (None, None),
+    }
+}
+
+/// Dead letters become due at once, through the Mapping again.
+pub fn replay(db: &Connection, session: &Session, which: &Which) -> Result<u64, WriteError> {
+    let (key, reason) = selection(which);
+    let mut changed = 0;
+    let rows: Vec<(String, String)> = db
+        .prepare(&format!("SELECT key, detail {DEAD_LETTERS}"))?
+        .query_map(params![session.id, key, reason], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (key, detail) in rows {
+        let mut detail: crate::state::Detail = serde_json::from_str(&detail).unwrap_or_default();
+        detail.remap = true;
+        detail.replayed = true;
+        detail.attempts = 0;
+        detail.since = 0;
+        detail.first_sent = None;
+        detail.negative_reads = 0;
+        changed += db.execute(
+            "UPDATE exception SET trouble = ?, next = 0, detail = ? WHERE sync = ? AND key = ?",
+            params![Trouble::Retry.code(), to_json(&detail)?, session.id, key],
+        )?;
+    }
+    Ok(changed as u64)
+}
+
+/// Dead letters are dropped; the version that was seen is kept as dealt with. Of an ambiguous one
+/// with a newer version behind it, the newer one goes back to work.
+pub fn discard(db: &Connection, session: &Session, which: &Which) -> Result<u64, WriteError> {
+    let (key, reason) = selection(which);
+    let rows: Vec<(String, Vec<u8>)> = db
+        .prepare(&format!("SELECT key, entries {DEAD_LETTERS}"))?
+        .query_map(params![session.id, key, reason], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let count = rows.len() as u64;
+    for (key, entries) in rows {
+        let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
+        let Some(entry) = entries.next() else { continue };
+        db.execute("DELETE FROM exception WHERE sync = ? AND key = ?", params![session.id, key])?;
+        if let Some(behind) = entries.next() {
+            let detail = crate::state::Detail { reason: "Promoted".into(), remap: true, replayed: true, ..Default::default() };
+            put_exception(db, session.id, &Exception { entry: behind, trouble: Trouble::Retry, next: 0, detail, behind: None })?;
+        } else {
+            db.execute(
+                "INSERT INTO link (sync, key, raw, mapped) VALUES (?, ?, ?, ?)
+                 ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw",
+                params![session.id, key, entry.raw.to_bytes(), Fingerprint::UNKNOWN.to_bytes()],
+            )?;
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,290 @@
+//! The records that are on their way: one chain per key, at most one operation per key at a time.
+//! Plain data of the engine's task; no I/O.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use slab::Slab;
+
+use crate::pipeline::observe::{Newest, Stage};
+use crate::record::{Fingerprint, Key, TargetId};
+use crate::state::{Detail, Entry, Exception, Known, Link, mark};
+
+pub type FlightId = usize;
+
+/// Where a flight is kept durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    Segment { number: u64, index: usize },
+    Exception,
+}
+
+/// What a flight is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// Its page is not durable yet, or an older version of its key is under way.
+    Held,
+    /// In the queue.
+    Ready,
+    /// Being looked for in the target, or its create is being noted down.
+    Preparing,
+    Sending,
+    /// Its outcome is being committed.
+    Settling,
+    /// Its outcome is durable; kept while a page that was looked up before is not judged yet.
+    Settled,
+}
+
+/// The next step of a flight, where it isn't what `route` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forced {
+    /// The match was looked for and there is none.
+    Create,
+    /// A record with this identity stands in the target: look for it.
+    Adopt,
+    /// A create of this version may have arrived.
+    Resolve,
+}
+
+/// What the target has of this key.
+#[derive(Clone, Debug, Default)]
+pub struct Base {
+    pub target: Option<TargetId>,
+    /// Of what the target surely has.
+    pub mapped: Fingerprint,
+    pub fields: Vec<u8>,
+    /// Whether the store has a link row.
+    pub exists: bool,
+}
+
+impl Base {
+    pub fn of(link: Option<&Link>) -> Self {
+        link.map_or_else(Self::default, |link| Self {
+            target: link.target.clone(),
+            mapped: link.mapped,
+            fields: link.fields.clone(),
+            exists: true,
+        })
+    }
+}
+
+/// One version of one record on its way.
+#[derive(Debug)]
+pub struct Flight {
+    pub entry: Entry,
+    pub home: Home,
+    pub doing: Doing,
+    pub forced: Option<Forced>,
+    pub base: Base,
+    pub detail: Detail,
+    /// A refused batch is sent record by record.
+    pub alone: bool,
+    /// It has its match value for itself.
+    pub holding: bool,
+    /// Its entry is in the store.
+    pub durable: bool,
+    /// The newer version that waits for this one.
+    pub next: Option<FlightId>,
+    /// For a flight from an exception: the newer version that is kept behind it there.
+    pub behind: Option<Entry>,
+    /// An exception of this key that was committed while this version came in.
+    pub stored: Option<Exception>,
+    /// What the store knows after the outcome was committed.
+    pub settled: Option<Known>,
+}
+
+impl Flight {
+    pub fn new(entry: Entry, home: Home, base: Base) -> Self {
+        Self {
+            entry,
+            home,
+            doing: Doing::Held,
+            forced: None,
+            base,
+            detail: Detail::default(),
+            alone: false,
+            holding: false,
+            durable: false,
+            next: None,
+            behind: None,
+            stored: None,
+            settled: None,
+        }
+    }
+}
+
+/// A segment whose entries are not all done.
+#[derive(Debug)]
+pub struct Segment {
+    pub states: Vec<u8>,
+    pub left: usize,
+}
+
+/// All flights of one Sync.
+#[derive(Debug, Default)]
+pub struct Flights {
+    all: Slab<Flight>,
+    /// First and last flight of each key's chain.
+    chains: HashMap<Key, (FlightId, FlightId)>,
+    pub segments: BTreeMap<u64, Segment>,
+    pub queue: VecDeque<FlightId>,
+    /// Match values that are being looked for or created, with the flights that wait for them.
+    matching: HashMap<i64, VecDeque<FlightId>>,
+    settled: Vec<FlightId>,
+}
+
+impl Flights {
+    pub fn get(&self, id: FlightId) -> &Flight {
+        &self.all[id]
+    }
+
+    pub fn get_mut(&mut self, id: FlightId) -> &mut Flight {
+        &mut self.all[id]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn has(&self, key: &Key) -> bool {
+        self.chains.contains_key(key)
+    }
+
+    /// The newest flight of a key.
+    pub fn newest(&self, key: &Key) -> Option<FlightId> {
+        self.chains.get(key).map(|(_, last)| *last)
+    }
+
+    /// The newest version of a key as `observe` wants it.
+    pub fn newest_version(&self, id: FlightId) -> Newest<'_> {
+        let flight = &self.all[id];
+        if let Some(behind) = &flight.behind {
+            return Newest { stage: Stage::InDoubt, raw: behind.raw, moment: behind.moment.as_ref() };
+        }
+        let stage = match flight.doing {
+            Doing::Settling | Doing::Settled => Stage::Applied,
+            Doing::Held | Doing::Ready if flight.forced != Some(Forced::Resolve) => Stage::Unsent,
+            _ => Stage::InDoubt,
+        };
+        Newest { stage, raw: flight.entry.raw, moment: flight.entry.moment.as_ref() }
+    }
+
+    /// Adds a flight; behind the newest of its key where there is one.
+    pub fn add(&mut self, flight: Flight) -> FlightId {
+        let key = flight.entry.key.clone();
+        let id = self.all.insert(flight);
+        match self.chains.get_mut(&key) {
+            Some((_, last)) => {
+                let before = std::mem::replace(last, id);
+                self.all[before].next = Some(id);
+            }
+            None => {
+                self.chains.insert(key, (id, id));
+            }
+        }
+        id
+    }
+
+    /// Whether nothing older of its key is under way.
+    pub fn is_head(&self, id: FlightId) -> bool {
+        self.chains.get(&self.all[id].entry.key).is_some_and(|(first, _)| *first == id)
+    }
+
+    /// Takes a flight off its chain and away; returns the one that waited behind it.
+    pub fn remove(&mut self, id: FlightId) -> Option<FlightId> {
+        let flight = self.all.remove(id);
+        match (flight.next, self.chains.get_mut(&flight.entry.key)) {
+            (Some(next), Some((first, _))) if *first == id => *first = next,
+            (None, Some((first, last))) if *first == id && *last == id => {
+                self.chains.remove(&flight.entry.key);
+            }
+            _ => {}
+        }
+        flight.next
+    }
+
+    /// Takes the flight behind `before` away; what waited behind it waits behind `before`.
+    pub fn detach(&mut self, before: FlightId, id: FlightId) {
+        let flight = self.all.remove(id);
+        self.all[before].next = flight.next;
+        if flight.next.is_none()
+            && let Some((_, last)) = self.chains.get_mut(&flight.entry.key)
+        {
+            *last = before;
+        }
+    }
+
+    /// The first flight of every chain.
+    pub fn heads(&self) -> Vec<FlightId> {
+        let mut heads: Vec<_> = self.chains.values().map(|(first, _)| *first).collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// Keeps a settled flight until pages that were looked up before its commit are judged.
+    pub fn keep_settled(&mut self, id: FlightId, known: Known) {
+        let flight = &mut self.all[id];
+        flight.doing = Doing::Settled;
+        flight.settled = Some(known);
+        self.settled.push(id);
+    }
+
+    /// Lets go of the settled flights that nothing newer replaced.
+    pub fn drop_settled(&mut self) {
+        for id in std::mem::take(&mut self.settled) {
+            self.remove(id);
+        }
+    }
+
+    /// Takes the match value for this flight; `false`: another has it, and this one is parked.
+    pub fn take_matching(&mut self, value: i64, id: FlightId) -> bool {
+        match self.matching.get_mut(&value) {
+            None => {
+                self.matching.insert(value, VecDeque::new());
+                true
+            }
+            Some(parked) => {
+                parked.push_back(id);
+                false
+            }
+        }
+    }
+
+    /// Gives the match value back; the next parked flight becomes ready.
+    pub fn give_matching(&mut self, value: i64) {
+        let Some(parked) = self.matching.remove(&value) else { return };
+        for id in parked.into_iter().rev() {
+            if self.all.contains(id) && self.all[id].doing == Doing::Preparing {
+                self.all[id].doing = Doing::Ready;
+            }
+            self.queue.push_front(id);
+        }
+    }
+
+    /// Notes the state of a flight in its segment's vector; `true` when it has one.
+    pub fn set_mark(&mut self, home: Home, state: u8) -> Option<u64> {
+        let Home::Segment { number, index } = home else { return None };
+        let segment = self.segments.get_mut(&number)?;
+        if segment.states[index] != mark::DONE && state == mark::DONE {
+            segment.left -= 1;
+        }
+        segment.states[index] = state;
+        Some(number)
+    }
+
+    /// The change that makes the marks of these segments durable; finished ones are forgotten.
+    pub fn marks(&mut self, numbers: &HashSet<u64>) -> Vec<crate::state::Change> {
+        let mut changes = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let Some(segment) = self.segments.get(number) else { continue };
+            changes.push(crate::state::Change::Marks { number: *number, states: segment.states.clone() });
+            if segment.left == 0 {
+                self.segments.remove(number);
+            }
+        }
+        changes
+    }
+}

@@ -1,0 +1,306 @@
+//! Sending: takes ready flights, chooses their operation, notes creates down before they are sent
+//! (T2), and keeps as many requests under way as the target's limits make worth it.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::connector::{Item, Write};
+use crate::mapping::Links;
+use crate::pipeline::decide::{Attempt, Next, lost_create};
+use crate::pipeline::diff::changed_fields;
+use crate::pipeline::matching::{confirms, match_value};
+use crate::pipeline::route::{Step, route};
+use crate::plan::connection::BatchPlan;
+use crate::plan::{Guarantee, Plan};
+use crate::record::{TargetId, Verb};
+use crate::state::{Change, Exception, Trouble, mark};
+use tokio::time::Instant;
+
+use super::crash::{Boundary, pass};
+use super::flight::{Doing, FlightId, Forced, Home};
+use super::settle::Outcome;
+use super::{Event, Searched, Worker, now};
+
+/// An item of a write, owned by the future that sends it.
+struct Parcel {
+    id: Option<TargetId>,
+    body: Bytes,
+    source: Bytes,
+}
+
+impl Worker {
+    /// Starts operations while there are slots.
+    pub(super) fn fill(&mut self) {
+        if let Some(until) = self.held_until {
+            if Instant::now() < until {
+                return;
+            }
+            self.held_until = None;
+        }
+        let slots = if self.outages > 0 { 1 } else { self.setup.target.concurrency() };
+        let mut creates = Vec::new();
+        while self.busy < slots
+            && let Some(id) = self.flights.queue.pop_front()
+        {
+            if self.flights.get(id).doing == Doing::Ready {
+                self.start(id, &mut creates);
+            }
+        }
+        if !creates.is_empty() {
+            self.note_creates(creates);
+        }
+    }
+
+    fn start(&mut self, id: FlightId, creates: &mut Vec<FlightId>) {
+        let plan = self.setup.plan.clone();
+        let flight = self.flights.get(id);
+        if flight.entry.body.is_empty() {
+            return self.remap(id);
+        }
+        let base = &flight.base;
+        let in_doubt = matches!(flight.forced, Some(Forced::Resolve));
+        if !in_doubt && base.exists && base.mapped == flight.entry.mapped && !flight.detail.replayed {
+            return self.conclude(Outcome::unchanged(id));
+        }
+        let step = match flight.forced {
+            Some(Forced::Create) => Step::Create,
+            Some(Forced::Adopt) => Step::Find,
+            Some(Forced::Resolve) => return self.resolve(id),
+            None => route(&plan, base.target.is_some()),
+        };
+        match step {
+            Step::Skip => self.conclude(Outcome::skipped(id)),
+            Step::Find => self.search(id),
+            Step::Create if self.noted(id) => self.send(Verb::Create, id),
+            Step::Create => {
+                self.flights.get_mut(id).doing = Doing::Preparing;
+                self.busy += 1;
+                creates.push(id);
+            }
+            Step::Update => self.send(Verb::Update, id),
+            Step::Upsert => self.send(Verb::Upsert, id),
+        }
+    }
+
+    /// Whether the store knows already that this create may be sent.
+    fn noted(&self, id: FlightId) -> bool {
+        match self.flights.get(id).home {
+            Home::Segment { number, index } => {
+                self.flights.segments.get(&number).is_some_and(|s| s.states[index] == mark::CREATING)
+            }
+            Home::Exception => false,
+        }
+    }
+
+    /// T2: creates are noted down before they are sent.
+    fn note_creates(&mut self, creates: Vec<FlightId>) {
+        let mut segments = HashSet::new();
+        let mut changes = Vec::new();
+        for id in &creates {
+            let flight = self.flights.get_mut(*id);
+            flight.detail.first_sent.get_or_insert_with(now);
+            match flight.home {
+                home @ Home::Segment { .. } => segments.extend(self.flights.set_mark(home, mark::CREATING)),
+                Home::Exception => changes.push(Change::Exception(Box::new(Exception {
+                    entry: flight.entry.clone(),
+                    trouble: Trouble::Unknown,
+                    next: 0,
+                    detail: flight.detail.clone(),
+                    behind: flight.behind.clone(),
+                }))),
+            }
+        }
+        changes.extend(self.flights.marks(&segments));
+        pass(Boundary::BeforeT2);
+        let commit = self.commit(changes);
+        self.push(async move { commit.await.map(|()| Event::Noted(creates)) });
+    }
+
+    /// T2 is durable: the creates go out, as batches where the target takes them.
+    pub(super) fn send_noted(&mut self, creates: Vec<FlightId>) {
+        pass(Boundary::AfterT2);
+        self.busy -= creates.len();
+        let most = self.batch_of(Verb::Create).map_or(1, |b| b.max);
+        for chunk in creates.chunks(most.max(1)) {
+            self.dispatch(Verb::Create, chunk.to_vec());
+        }
+    }
+
+    fn batch_of(&self, verb: Verb) -> Option<&BatchPlan> {
+        let target = &self.plan().target.object;
+        match verb {
+            Verb::Create => target.create.as_ref()?.batch.as_ref(),
+            Verb::Update => target.update.as_ref()?.batch.as_ref(),
+            Verb::Upsert => target.upsert.as_ref()?.batch.as_ref(),
+        }
+    }
+
+    /// Sends a flight, with others from the queue that need the same operation where there are batches.
+    fn send(&mut self, verb: Verb, id: FlightId) {
+        let mut ids = vec![id];
+        if let Some(most) = self.batch_of(verb).map(|b| b.max)
+            && !self.flights.get(id).alone
+        {
+            self.gather(verb, most, &mut ids);
+        }
+        self.dispatch(verb, ids);
+    }
+
+    fn gather(&mut self, verb: Verb, most: usize, ids: &mut Vec<FlightId>) {
+        let plan = self.setup.plan.clone();
+        let wanted = |worker: &Self, id: FlightId| {
+            let flight = worker.flights.get(id);
+            let step = route(&plan, flight.base.target.is_some());
+            flight.doing == Doing::Ready
+                && flight.forced.is_none()
+                && !flight.alone
+                && !flight.entry.body.is_empty()
+                && !(flight.base.exists && flight.base.mapped == flight.entry.mapped)
+                && matches!((verb, step), (Verb::Update, Step::Update) | (Verb::Upsert, Step::Upsert))
+        };
+        while ids.len() < most
+            && let Some(next) = self.flights.queue.front().copied()
+            && wanted(self, next)
+        {
+            self.flights.queue.pop_front();
+            self.flights.get_mut(next).doing = Doing::Preparing;
+            ids.push(next);
+        }
+    }
+
+    fn dispatch(&mut self, verb: Verb, ids: Vec<FlightId>) {
+        let plan = self.setup.plan.clone();
+        let changed_only = verb == Verb::Update && plan.target.object.update.as_ref().is_some_and(|u| u.changed_fields);
+        let mut parcels = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let flight = self.flights.get_mut(*id);
+            flight.doing = Doing::Sending;
+            let body = if changed_only && !flight.base.fields.is_empty() {
+                only_changed(&flight.entry.body, &flight.base.fields)
+            } else {
+                flight.entry.body.clone()
+            };
+            let id = if verb == Verb::Create { None } else { flight.base.target.clone() };
+            parcels.push(Parcel { id, body, source: flight.entry.params.clone() });
+        }
+        // A batch of creates has no key that outlives this process: its records are found again one by one.
+        let keyed = verb == Verb::Create && plan.guarantees.create == Some(Guarantee::IdempotencyKey);
+        let idempotency_key = match ids.as_slice() {
+            [only] if keyed => Some(self.flights.get(*only).entry.idempotency_key()),
+            _ => None,
+        };
+        self.busy += 1;
+        pass(Boundary::BeforeSend);
+        let target = self.setup.target.clone();
+        self.push(async move {
+            let items: Vec<Item<'_>> =
+                parcels.iter().map(|p| Item { id: p.id.as_ref(), body: &p.body, source: &p.source }).collect();
+            let write = Write { verb, items: &items, idempotency_key: idempotency_key.as_deref() };
+            let answer = target.write(&plan.target.object, write).await;
+            pass(Boundary::AfterSend);
+            Ok(Event::Answered(ids, verb, answer))
+        });
+    }
+
+    /// Looks for a record: among our own links first, then in the target.
+    pub(super) fn search(&mut self, id: FlightId) {
+        let plan = self.setup.plan.clone();
+        let flight = self.flights.get(id);
+        let source: Value = serde_json::from_slice(&flight.entry.source).unwrap_or(Value::Null);
+        let Some(wanted) = plan.matching.as_ref().and_then(|m| match_value(m, &source)) else {
+            // Nothing to be recognized by: the record counts as one without a match.
+            return self.unmatched(id);
+        };
+        if !flight.holding && !self.flights.take_matching(wanted.hash, id) {
+            self.flights.get_mut(id).doing = Doing::Preparing;
+            return;
+        }
+        let flight = self.flights.get_mut(id);
+        flight.entry.matching = Some(wanted.hash);
+        flight.holding = true;
+        flight.doing = Doing::Preparing;
+        let key = flight.entry.key.clone();
+        let params: Value = serde_json::from_slice(&flight.entry.params).unwrap_or_else(|_| Value::Object(Map::new()));
+        self.busy += 1;
+        let (store, session, target) = (self.setup.store.clone(), self.session.clone(), self.setup.target.clone());
+        self.push(async move {
+            if let Some(link) = store.by_match(&session, wanted.hash).await?
+                && link.key != key
+            {
+                return Ok(Event::Searched(id, Box::new(Searched::Linked(link))));
+            }
+            let found = match target.find(&plan.target.object, &wanted.values, &params).await {
+                Ok(mut found) => {
+                    if let Some(matching) = &plan.matching {
+                        found.retain(|f| confirms(matching, &source, &f.record));
+                    }
+                    let owner = match found.first() {
+                        Some(first) => store.by_target(&session, &first.id).await?.filter(|link| link.key != key),
+                        None => None,
+                    };
+                    Ok((found, owner))
+                }
+                Err(failure) => Err(failure),
+            };
+            Ok(Event::Searched(id, Box::new(Searched::Target(found))))
+        });
+    }
+
+    /// What to do about a create that may have arrived.
+    fn resolve(&mut self, id: FlightId) {
+        let flight = self.flights.get(id);
+        if flight.base.target.is_some() {
+            self.flights.get_mut(id).forced = None;
+            return self.requeue(id);
+        }
+        let sent_ms = now() - flight.detail.first_sent.unwrap_or(flight.entry.seen);
+        let attempt = Attempt {
+            verb: Verb::Create,
+            attempts: flight.detail.attempts,
+            age_ms: now() - flight.detail.since.max(flight.entry.seen),
+            batched: false,
+            sent_ms,
+        };
+        match lost_create(self.plan(), attempt) {
+            Next::Resend => self.send(Verb::Create, id),
+            Next::Resolve => self.search(id),
+            Next::Ambiguous => self.conclude(Outcome::ambiguous(id, sent_ms)),
+            _ => {
+                self.flights.get_mut(id).forced = Some(Forced::Create);
+                self.requeue(id);
+            }
+        }
+    }
+
+    pub(super) fn requeue(&mut self, id: FlightId) {
+        self.flights.get_mut(id).doing = Doing::Ready;
+        self.flights.queue.push_front(id);
+    }
+
+    /// Maps a flight's source record again: a replay, a waiting record, a version that waited.
+    pub(super) fn remap(&mut self, id: FlightId) {
+        let plan: std::sync::Arc<Plan> = self.setup.plan.clone();
+        let flight = self.flights.get_mut(id);
+        flight.doing = Doing::Preparing;
+        let source = flight.entry.source.clone();
+        let store = self.setup.store.clone();
+        self.busy += 1;
+        self.push(async move {
+            let value: Value = serde_json::from_slice(&source).unwrap_or(Value::Null);
+            let mut wanted = Vec::new();
+            plan.mapping.lookups(&value, &mut wanted);
+            let links: Links = super::page::find_links(&plan, store.as_ref(), wanted).await?;
+            Ok(Event::Remapped(id, links))
+        });
+    }
+}
+
+/// The body with only the fields that differ from what was sent last.
+fn only_changed(body: &Bytes, sent: &[u8]) -> Bytes {
+    match serde_json::from_slice::<Map<String, Value>>(body) {
+        Ok(mapped) => serde_json::to_vec(&changed_fields(&mapped, sent)).map_or_else(|_| body.clone(), Bytes::from),
+        Err(_) => body.clone(),
+    }
+}

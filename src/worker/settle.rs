@@ -1,0 +1,468 @@
+//! Outcomes: what an answer does to a record, committed in groups as T3.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::connector::{Answer, Done};
+use crate::pipeline::decide::{Attempt, Next, decide};
+use crate::pipeline::diff::field_hashes;
+use crate::record::{Class, Failure, Fingerprint, TargetId, Verb};
+use crate::state::{Change, Detail, Entry, Exception, Known, Link, Trouble, mark};
+use tokio::time::Instant;
+
+use super::crash::{Boundary, pass};
+use super::flight::{Doing, Flight, FlightId, Forced, Home};
+use super::resolve::promoted;
+use super::{Event, MOST_OUTAGES, RunError, Worker, backoff, now, page};
+
+/// What became of a flight.
+pub struct Outcome {
+    pub id: FlightId,
+    pub ending: Ending,
+}
+
+pub enum Ending {
+    /// The target has this version now.
+    Applied { target: Option<TargetId>, created: bool },
+    /// The target had it already.
+    Unchanged,
+    /// Nothing may be written.
+    Skipped,
+    Trouble { trouble: Trouble, next: i64, detail: Box<Detail>, in_doubt: bool },
+    /// A newer version took its place while its failure was being decided.
+    Superseded { in_doubt: bool },
+    /// Decided in [`Worker::settle`]: an exception with the newer version behind it.
+    Blocked { exception: Box<Exception>, behind: FlightId },
+}
+
+impl Outcome {
+    pub fn unchanged(id: FlightId) -> Self {
+        Self { id, ending: Ending::Unchanged }
+    }
+
+    pub fn skipped(id: FlightId) -> Self {
+        Self { id, ending: Ending::Skipped }
+    }
+
+    pub fn dead(id: FlightId, reason: &str, message: String) -> Self {
+        let detail = Detail { reason: reason.into(), message, ..Detail::default() };
+        let ending = Ending::Trouble { trouble: Trouble::Dead, next: 0, detail: Box::new(detail), in_doubt: false };
+        Self { id, ending }
+    }
+
+    pub fn ambiguous(id: FlightId, sent_ms: i64) -> Self {
+        let message = format!(
+            "the create was sent {} s ago and no answer is known; look in the target: is it there, discard this \
+             dead letter, is it not, replay it",
+            sent_ms / 1000
+        );
+        let detail = Detail { reason: "AmbiguousCreate".into(), message, ..Detail::default() };
+        let ending = Ending::Trouble { trouble: Trouble::Ambiguous, next: 0, detail: Box::new(detail), in_doubt: true };
+        Self { id, ending }
+    }
+}
+
+impl Worker {
+    /// The target answered a write.
+    pub(super) fn answered(&mut self, ids: &[FlightId], verb: Verb, answer: Answer) {
+        self.busy -= 1;
+        match answer {
+            Answer::Items(results) => {
+                self.outages = 0;
+                for (id, result) in ids.iter().zip(results) {
+                    match result {
+                        Ok(done) => self.applied(*id, verb, done),
+                        Err(failure) => self.failed(*id, verb, &failure, false),
+                    }
+                }
+            }
+            Answer::Whole(failure) => {
+                if failure.sent {
+                    self.outages = 0;
+                }
+                for id in ids {
+                    self.failed(*id, verb, &failure, ids.len() > 1);
+                }
+            }
+        }
+    }
+
+    fn applied(&mut self, id: FlightId, verb: Verb, done: Done) {
+        let flight = self.flights.get(id);
+        let created = verb == Verb::Create || (verb == Verb::Upsert && !flight.base.exists);
+        let target = done.id.or_else(|| flight.base.target.clone());
+        self.conclude(Outcome { id, ending: Ending::Applied { target, created } });
+    }
+
+    fn failed(&mut self, id: FlightId, verb: Verb, failure: &Failure, batched: bool) {
+        let flight = self.flights.get(id);
+        let at = now();
+        let since = if flight.detail.since == 0 { at } else { flight.detail.since };
+        let attempt = Attempt {
+            verb,
+            attempts: flight.detail.attempts,
+            age_ms: at - since,
+            batched,
+            sent_ms: at - flight.detail.first_sent.unwrap_or(flight.entry.seen),
+        };
+        let next = decide(self.plan(), attempt, failure);
+        let retry = self.plan().target.connection.retry;
+        let delay = backoff(retry.initial_delay, retry.max_delay, attempt.attempts);
+        let before = flight.detail.clone();
+        let detail = |reason: &str| {
+            Box::new(Detail {
+                reason: reason.into(),
+                message: failure.message.clone(),
+                attempts: attempt.attempts + 1,
+                since,
+                failure: Some(failure.clone()),
+                ..before.clone()
+            })
+        };
+        let at_next = at + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        let trouble = |trouble, next, detail, in_doubt| Outcome { id, ending: Ending::Trouble { trouble, next, detail, in_doubt } };
+        let outcome = match next {
+            Next::Hold => return self.hold(id, failure, delay),
+            Next::Stall => {
+                let error = self.target_error(failure.clone());
+                self.error.get_or_insert(error);
+                return self.requeue(id);
+            }
+            Next::Split => {
+                self.flights.get_mut(id).alone = true;
+                return self.requeue(id);
+            }
+            Next::Adopt => {
+                self.flights.get_mut(id).forced = Some(Forced::Adopt);
+                return self.requeue(id);
+            }
+            Next::Recreate => return self.recreate(id),
+            Next::Skip => Outcome::skipped(id),
+            Next::Retry { in_doubt } => trouble(Trouble::Retry, at_next, detail("Transient"), in_doubt),
+            Next::Resend => trouble(Trouble::Unknown, at_next, detail("Unanswered"), true),
+            Next::Resolve => trouble(Trouble::Unknown, at + self.index_lag().min(at_next - at), detail("Unanswered"), true),
+            Next::Ambiguous => {
+                let mut outcome = Outcome::ambiguous(id, attempt.sent_ms);
+                if let Ending::Trouble { detail, .. } = &mut outcome.ending {
+                    detail.failure = Some(failure.clone());
+                    detail.attempts = attempt.attempts + 1;
+                }
+                outcome
+            }
+            Next::Dead(reason) => {
+                self.count_forbidden(failure);
+                trouble(Trouble::Dead, 0, detail(reason), failure.class == Class::Transient)
+            }
+        };
+        self.conclude(outcome);
+    }
+
+    pub(super) fn index_lag(&self) -> i64 {
+        let lag = self.plan().target.object.find.as_ref().map_or(Duration::ZERO, |find| find.index_lag);
+        i64::try_from(lag.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Nothing reached the target: wait, and give up the run when that lasts.
+    pub(super) fn hold(&mut self, id: FlightId, failure: &Failure, delay: Duration) {
+        self.requeue(id);
+        let delay = self.setup.target.blocked_for().unwrap_or(delay);
+        let until = Instant::now() + delay;
+        if self.held_until.is_none_or(|held| held <= Instant::now()) {
+            self.outages += 1;
+        }
+        self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
+        if self.outages >= MOST_OUTAGES && matches!(self.setup.mode, super::Mode::Once { .. }) {
+            let error = self.target_error(failure.clone());
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// The target record is gone: begin again without its link, within bounds.
+    fn recreate(&mut self, id: FlightId) {
+        let most = (self.links_at_start / 100).max(20);
+        self.recreated += 1;
+        if self.recreated > most {
+            let target = &self.plan().target;
+            let error = RunError::TargetSuspect {
+                connection: target.connection.name.clone(),
+                object: target.object.name.clone(),
+                count: self.recreated,
+            };
+            self.error.get_or_insert(error);
+            return self.requeue(id);
+        }
+        let flight = self.flights.get_mut(id);
+        flight.base.target = None;
+        flight.base.mapped = Fingerprint::UNKNOWN;
+        flight.base.fields.clear();
+        self.requeue(id);
+    }
+
+    /// A credential that may write nothing at all is not a matter of single records.
+    fn count_forbidden(&mut self, failure: &Failure) {
+        if failure.class != Class::Forbidden {
+            return;
+        }
+        self.forbidden += 1;
+        if self.forbidden >= 20 && self.forbidden > self.counts.created + self.counts.updated {
+            let error = self.target_error(failure.clone());
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Takes an outcome into the next T3.
+    pub(super) fn conclude(&mut self, outcome: Outcome) {
+        self.flights.get_mut(outcome.id).doing = Doing::Settling;
+        self.outcomes.push(outcome);
+    }
+
+    /// Commits the outcomes that have come together, one group at a time.
+    pub(super) fn settle(&mut self) {
+        if self.settling || self.outcomes.is_empty() {
+            return;
+        }
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let mut changes = Vec::with_capacity(outcomes.len() + 4);
+        let mut segments = std::mem::take(&mut self.dirty_segments);
+        for outcome in &mut outcomes {
+            self.record(outcome, &mut changes, &mut segments);
+        }
+        changes.extend(self.flights.marks(&segments));
+        self.settling = true;
+        pass(Boundary::BeforeT3);
+        let commit = self.commit(changes);
+        self.push(async move { commit.await.map(|()| Event::Settled(outcomes)) });
+    }
+
+    /// Turns one outcome into changes, and notes in the flight what the store will know then.
+    fn record(&mut self, outcome: &mut Outcome, changes: &mut Vec<Change>, segments: &mut HashSet<u64>) {
+        let id = outcome.id;
+        let keeps_fields = self.plan().target.object.update.as_ref().is_some_and(|u| u.changed_fields);
+        self.supersede(outcome);
+        let flight = self.flights.get(id);
+        let mut known = Known::default();
+        match &mut outcome.ending {
+            Ending::Applied { target, created } => {
+                let link = applied_link(flight, target.clone(), keeps_fields);
+                changes.push(Change::Link(link.clone()));
+                known.link = Some(link);
+                if *created { self.counts.created += 1 } else { self.counts.updated += 1 }
+            }
+            Ending::Unchanged => {
+                let link = page::touched(&flight.base, &flight.entry);
+                changes.push(Change::Link(link.clone()));
+                known.link = Some(link);
+                self.counts.unchanged += 1;
+            }
+            Ending::Skipped => {
+                known.link = base_link(flight, false);
+                self.counts.skipped += 1;
+            }
+            Ending::Superseded { in_doubt } => {
+                known.link = base_link(flight, *in_doubt);
+                if *in_doubt && flight.base.exists {
+                    changes.push(Change::Forget { key: flight.entry.key.clone(), target_gone: false });
+                }
+                self.counts.superseded += 1;
+            }
+            Ending::Trouble { trouble, next, detail, in_doubt } => {
+                known.link = base_link(flight, *in_doubt);
+                if flight.base.exists && (*in_doubt || flight.base.target.is_none()) {
+                    let target_gone = flight.base.target.is_none();
+                    changes.push(Change::Forget { key: flight.entry.key.clone(), target_gone });
+                }
+                let blocks = matches!(trouble, Trouble::Unknown | Trouble::Ambiguous);
+                let exception = match &flight.behind {
+                    Some(behind) if !blocks => promoted(behind.clone()),
+                    behind => Exception {
+                        entry: flight.entry.clone(),
+                        trouble: *trouble,
+                        next: *next,
+                        detail: complete(detail, flight),
+                        behind: behind.clone(),
+                    },
+                };
+                known.exception = Some(exception.clone());
+                changes.push(Change::Exception(Box::new(exception)));
+            }
+            Ending::Blocked { exception, behind } => {
+                let behind = self.flights.get(*behind);
+                segments.extend(number(behind.home));
+                known.link = base_link(flight, true);
+                known.exception = Some(exception.as_ref().clone());
+                changes.push(Change::Exception(exception.clone()));
+            }
+        }
+        if flight.home == Home::Exception && known.exception.is_none() {
+            match &flight.behind {
+                Some(behind) => {
+                    let exception = promoted(behind.clone());
+                    changes.push(Change::Exception(Box::new(exception.clone())));
+                    known.exception = Some(exception);
+                }
+                None => changes.push(Change::Resolved(flight.entry.key.clone())),
+            }
+        }
+        let home = flight.home;
+        if let Some(exception) = &known.exception {
+            let trouble = exception.trouble;
+            self.note_trouble(trouble);
+            if matches!(trouble, Trouble::Retry | Trouble::Unknown) {
+                self.due = Some(self.due.map_or(exception.next, |due| due.min(exception.next)));
+            }
+        }
+        if let Ending::Blocked { behind, .. } = &outcome.ending {
+            let behind = self.flights.get_mut(*behind);
+            behind.doing = Doing::Settling;
+            let home = behind.home;
+            self.flights.set_mark(home, mark::DONE);
+        }
+        segments.extend(self.flights.set_mark(home, mark::DONE));
+        self.flights.get_mut(id).settled = Some(known);
+    }
+
+    /// Where a newer version waits: a definite failure gives way to it, one in doubt holds it back.
+    fn supersede(&mut self, outcome: &mut Outcome) {
+        let flight = self.flights.get(outcome.id);
+        let Some(next) = flight.next.filter(|next| self.flights.get(*next).durable) else { return };
+        let Ending::Trouble { trouble, next: at, detail, in_doubt } = &outcome.ending else { return };
+        outcome.ending = if matches!(trouble, Trouble::Unknown | Trouble::Ambiguous) {
+            let exception = Exception {
+                entry: flight.entry.clone(),
+                trouble: *trouble,
+                next: *at,
+                detail: complete(detail, flight),
+                behind: Some(self.flights.get(next).entry.clone()),
+            };
+            Ending::Blocked { exception: Box::new(exception), behind: next }
+        } else {
+            Ending::Superseded { in_doubt: *in_doubt }
+        };
+    }
+
+    /// T3 is durable.
+    pub(super) fn settled(&mut self, outcomes: Vec<Outcome>) {
+        pass(Boundary::AfterT3);
+        self.settling = false;
+        let mut linked = false;
+        for outcome in outcomes {
+            linked |= matches!(outcome.ending, Ending::Applied { target: Some(_), .. });
+            if let Ending::Blocked { behind, .. } = &outcome.ending {
+                let behind = *behind;
+                self.flights.detach(outcome.id, behind);
+            }
+            self.release(outcome.id);
+        }
+        if linked {
+            self.setup.board.links.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// A settled flight goes, and the version that waited for it takes off.
+    fn release(&mut self, id: FlightId) {
+        let flight = self.flights.get_mut(id);
+        let known = flight.settled.clone().unwrap_or_default();
+        if std::mem::take(&mut flight.holding)
+            && let Some(value) = flight.entry.matching
+        {
+            self.flights.give_matching(value);
+        }
+        if self.flights.get(id).next.is_none() {
+            if self.judging {
+                self.flights.keep_settled(id, known);
+            } else {
+                self.flights.remove(id);
+            }
+            return;
+        }
+        let Some(next) = self.flights.remove(id) else { return };
+        self.take_over(next, known);
+    }
+
+    /// A version that waited becomes the one under way, with what is known now.
+    fn take_over(&mut self, id: FlightId, known: Known) {
+        let flight = self.flights.get_mut(id);
+        flight.base = super::flight::Base::of(known.link.as_ref());
+        if known.exception.is_some() {
+            // Only a page that came while the exception was being committed can stand here; the
+            // exception is taken up from the store when it is due, and this version goes behind it.
+            flight.stored = known.exception;
+        }
+        if flight.durable {
+            self.ready_or_block(id);
+        }
+    }
+
+    /// Sends a version on, or puts it behind an exception that was committed meanwhile.
+    pub(super) fn ready_or_block(&mut self, id: FlightId) {
+        let flight = self.flights.get_mut(id);
+        match flight.stored.take() {
+            Some(mut exception) if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) => {
+                exception.behind = Some(flight.entry.clone());
+                self.block(id, exception);
+            }
+            Some(exception) => {
+                self.push_commit(vec![Change::Resolved(exception.entry.key)], vec![id]);
+            }
+            None => self.ready(id),
+        }
+    }
+
+    fn block(&mut self, id: FlightId, exception: Exception) {
+        let home = self.flights.get(id).home;
+        let segments: HashSet<u64> = self.flights.set_mark(home, mark::DONE).into_iter().collect();
+        let mut changes = self.flights.marks(&segments);
+        changes.push(Change::Exception(Box::new(exception)));
+        self.flights.remove(id);
+        self.push_commit(changes, Vec::new());
+    }
+
+    pub(super) fn push_commit(&mut self, changes: Vec<Change>, then: Vec<FlightId>) {
+        let commit = self.commit(changes);
+        self.push(async move { commit.await.map(|()| Event::Committed(then, 0)) });
+    }
+}
+
+fn number(home: Home) -> Option<u64> {
+    match home {
+        Home::Segment { number, .. } => Some(number),
+        Home::Exception => None,
+    }
+}
+
+/// The detail of an exception with what the flight knows beside it.
+fn complete(detail: &Detail, flight: &Flight) -> Detail {
+    Detail {
+        since: if detail.since == 0 { now() } else { detail.since },
+        target: flight.base.target.clone(),
+        first_sent: detail.first_sent.or(flight.detail.first_sent),
+        replayed: false,
+        remap: detail.awaits.is_some(),
+        ..detail.clone()
+    }
+}
+
+fn applied_link(flight: &Flight, target: Option<TargetId>, keeps_fields: bool) -> Link {
+    let Entry { key, raw, mapped, moment, matching, body, .. } = &flight.entry;
+    let fields = if keeps_fields {
+        serde_json::from_slice::<Map<String, Value>>(body).map(|mapped| field_hashes(&mapped)).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    Link { key: key.clone(), target, raw: *raw, mapped: *mapped, moment: moment.clone(), matching: *matching, fields }
+}
+
+/// The link as the store has it after an outcome that applied nothing.
+fn base_link(flight: &Flight, in_doubt: bool) -> Option<Link> {
+    flight.base.exists.then(|| Link {
+        key: flight.entry.key.clone(),
+        target: flight.base.target.clone(),
+        raw: Fingerprint::UNKNOWN,
+        mapped: if in_doubt { Fingerprint::UNKNOWN } else { flight.base.mapped },
+        moment: None,
+        matching: flight.entry.matching,
+        fields: Vec::new(),
+    })
+}

@@ -1,0 +1,209 @@
+//! The kill test: the real binary is ended at every boundary and at random, between systems that fail
+//! and change meanwhile, and an oracle judges what is left: nothing lost, nothing twice, nothing stale.
+//!
+//! `SYNCLINE_KILL_SEED` chooses other faults, `SYNCLINE_KILL_CYCLES` another number of cycles for each
+//! guarantee (50, which makes 200).
+
+mod cycle;
+mod judge;
+mod manifests;
+mod oracle;
+mod random;
+mod source;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
+
+use cycle::{BOUNDARIES, Ended, Engine, Stop};
+use oracle::{Moment, Oracle, World};
+use random::Random;
+use source::Source;
+use target::{Guarantee, Target};
+
+/// One source, one target, one way to find out what changed.
+pub struct Scenario {
+    pub guarantee: Guarantee,
+    /// Records tell when they were changed, and only what changed is read; else everything, every time.
+    pub ordered: bool,
+    /// Resolution of that time in milliseconds.
+    pub granularity: i64,
+    pub seed: u64,
+    pub cycles: u64,
+}
+
+#[test]
+fn a_repeatable_write_survives_every_kill() {
+    both_orders(Guarantee::Repeatable);
+}
+
+#[test]
+fn a_create_with_an_idempotency_key_survives_every_kill() {
+    both_orders(Guarantee::Keyed);
+}
+
+#[test]
+fn a_create_that_can_be_searched_survives_every_kill() {
+    both_orders(Guarantee::Searchable);
+}
+
+#[test]
+fn a_blind_create_is_never_repeated_and_never_forgotten() {
+    both_orders(Guarantee::Blind);
+}
+
+fn both_orders(guarantee: Guarantee) {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+    };
+    let seed = number("SYNCLINE_KILL_SEED", 2026);
+    let cycles = number("SYNCLINE_KILL_CYCLES", 50).div_ceil(2);
+    let mut crashes = BTreeMap::new();
+    for ordered in [true, false] {
+        let granularity = if seed.is_multiple_of(2) { 1000 } else { 1 };
+        survive(
+            &Scenario {
+                guarantee,
+                ordered,
+                granularity,
+                seed,
+                cycles,
+            },
+            &mut crashes,
+        );
+    }
+    // Only debug builds can end themselves, and few cycles don't reach everything.
+    if cfg!(debug_assertions) && cycles >= 25 {
+        for boundary in reached(guarantee) {
+            assert!(
+                crashes.contains_key(boundary),
+                "no run ended at {boundary}: {crashes:?}"
+            );
+        }
+    }
+}
+
+/// The boundaries that every engine must pass: for repeatable and keyed writes T1 may carry T2.
+fn reached(guarantee: Guarantee) -> impl Iterator<Item = &'static str> {
+    let separate = matches!(guarantee, Guarantee::Searchable | Guarantee::Blind);
+    BOUNDARIES
+        .into_iter()
+        .filter(move |boundary| separate || !boundary.ends_with("t2"))
+}
+
+/// Runs all cycles of a scenario, lets the engine come to rest without faults, and judges.
+fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .expect("a folder")
+        .keep();
+    let (sender, events) = channel();
+    let mut random = Random::new(
+        scenario.seed ^ (scenario.guarantee as u64) << 32 ^ u64::from(scenario.ordered),
+    );
+    let world = World {
+        source: Source::new(scenario.ordered, scenario.granularity),
+        target: Target::new(scenario.guarantee),
+        random: Random::new(random.next()),
+        trouble: true,
+        kill: None,
+        faults: 0,
+    };
+    let oracle = Oracle::start(world, sender.clone());
+    let manifests = Engine::manifests(&folder);
+    std::fs::create_dir(&manifests).expect("a folder for manifests");
+    std::fs::write(
+        manifests.join("all.yaml"),
+        manifests::yaml(scenario, oracle.port),
+    )
+    .expect("a manifest");
+    let engine = Engine {
+        folder: folder.clone(),
+        events,
+        sender,
+    };
+
+    let (mut killed, mut finished) = (0, 0);
+    for cycle in 0..scenario.cycles {
+        change(&oracle, &mut random, cycle);
+        let stop = choose(&mut random, cycle);
+        match (engine.run(&oracle, stop), stop) {
+            (Ended::Killed, Stop::Crash(boundary, _)) => *crashes.entry(boundary).or_default() += 1,
+            (Ended::Killed, _) => killed += 1,
+            (Ended::Finished(_), _) => finished += 1,
+        }
+    }
+    let mut wrong = rest(&engine, &oracle);
+    let dead = engine.dead_letters();
+    let world = oracle.world();
+    wrong.extend(judge::judge(&world.source, &world.target, &dead));
+    println!(
+        "{:?}, ordered: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
+         {} records, {} writes, {} dead letters",
+        scenario.guarantee,
+        scenario.ordered,
+        world.faults,
+        world.source.history.len(),
+        world.target.log.len(),
+        dead.len()
+    );
+    assert!(
+        world.faults > 0 || scenario.cycles < 5,
+        "the systems never failed: this test tests nothing"
+    );
+    assert!(
+        wrong.is_empty(),
+        "{:?}, ordered: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}",
+        scenario.guarantee,
+        scenario.ordered,
+        scenario.seed,
+        wrong.len(),
+        wrong.join("\n"),
+        engine.log().display()
+    );
+    std::fs::remove_dir_all(folder).expect("the folder can be removed");
+}
+
+/// New and changed records before a cycle; many at first.
+fn change(oracle: &Oracle, random: &mut Random, cycle: u64) {
+    let mut world = oracle.world();
+    for _ in 0..if cycle == 0 { 25 } else { 1 + random.below(4) } {
+        world.source.add(random);
+    }
+    for _ in 0..2 + random.below(6) {
+        world.source.change(random);
+    }
+}
+
+/// Two of three runs end at a boundary, each in its turn; the others at a moment in the systems.
+fn choose(random: &mut Random, cycle: u64) -> Stop {
+    if cycle % 3 == 2 {
+        let moment =
+            [Moment::Page, Moment::BeforeCommit, Moment::AfterCommit][random.below(3) as usize];
+        return Stop::Kill(moment, 1 + random.below(6));
+    }
+    let turn = cycle - cycle / 3;
+    Stop::Crash(
+        BOUNDARIES[turn as usize % BOUNDARIES.len()],
+        1 + random.below(4),
+    )
+}
+
+/// Runs without faults until the engine has nothing left to do; says what kept it from that.
+fn rest(engine: &Engine, oracle: &Oracle) -> Vec<String> {
+    oracle.world().trouble = false;
+    let mut wrong = vec![];
+    for _ in 0..2 {
+        if engine.run(oracle, Stop::Never) == Ended::Killed {
+            wrong.push("a run without faults died".to_owned());
+        }
+    }
+    let writes = oracle.world().target.log.len();
+    engine.run(oracle, Stop::Never);
+    let more = oracle.world().target.log.len() - writes;
+    if more > 0 {
+        wrong.push(format!(
+            "the third run without faults and changes still wrote {more} times"
+        ));
+    }
+    wrong
+}
