@@ -10,7 +10,10 @@ pub(super) fn check_source(source: &Endpoint, checker: &mut SyncChecker) {
     if source.object.list.is_none() {
         checker.error(
             "spec.source.object",
-            format!("object {:?} of {resource} has no list: say there how its records are read", source.object.name),
+            format!(
+                "object {:?} of {resource} has no list: say there how its records are read",
+                source.object.name
+            ),
         );
     }
     if !source.connection.access.read {
@@ -29,8 +32,8 @@ pub(super) fn check_target(
     checker: &mut SyncChecker,
 ) {
     let (object, resource) = (&target.object, target.connection.resource());
-    let creates = write.mode != WriteMode::UpdateOnly
-        && matching.is_none_or(|m| m.on_none == OnNone::Create);
+    let creates =
+        write.mode != WriteMode::UpdateOnly && matching.is_none_or(|m| m.on_none == OnNone::Create);
     let updates = write.mode != WriteMode::CreateOnly;
     let mode = write.mode;
     if creates && object.create.is_none() && object.upsert.is_none() {
@@ -60,29 +63,61 @@ pub(super) fn check_target(
     if matching.is_some() && object.find.is_none() && (object.upsert.is_none() || !creates) {
         checker.error(
             "spec.match",
-            format!("object {:?} of {resource} has no find, which match needs: add it there", object.name),
+            format!(
+                "object {:?} of {resource} has no find, which match needs: add it there",
+                object.name
+            ),
         );
     }
     let access = &target.connection.access;
     let finds = matching.is_some() && object.find.is_some();
-    let reads_first = object.update.as_ref().is_some_and(|u| u.request.uses_current());
+    let reads_first = object
+        .update
+        .as_ref()
+        .is_some_and(|u| u.request.uses_current());
     for (needed, allowed, name, why) in [
-        (creates, access.create, "Create", format!("write.mode {mode:?} creates records")),
-        (updates, access.update, "Update", format!("write.mode {mode:?} updates records")),
-        (finds, access.read, "Read", "match searches for records".to_owned()),
-        (updates && reads_first, access.read, "Read", "the update reads ${current.…}".to_owned()),
+        (
+            creates,
+            access.create,
+            "Create",
+            format!("write.mode {mode:?} creates records"),
+        ),
+        (
+            updates,
+            access.update,
+            "Update",
+            format!("write.mode {mode:?} updates records"),
+        ),
+        (
+            finds,
+            access.read,
+            "Read",
+            "match searches for records".to_owned(),
+        ),
+        (
+            updates && reads_first,
+            access.read,
+            "Read",
+            "the update reads ${current.…}".to_owned(),
+        ),
     ] {
         if needed && !allowed {
             checker.error(
                 "spec.target.connectionRef",
-                format!("{resource} does not allow {name}, and {why}: add {name} to its spec.access"),
+                format!(
+                    "{resource} does not allow {name}, and {why}: add {name} to its spec.access"
+                ),
             );
         }
     }
 }
 
 /// `${match.X}` in `find` names matched fields, and every matched field is used or confirmed.
-pub(super) fn check_find(object: &ObjectPlan, matching: Option<&MatchPlan>, checker: &mut SyncChecker) {
+pub(super) fn check_find(
+    object: &ObjectPlan,
+    matching: Option<&MatchPlan>,
+    checker: &mut SyncChecker,
+) {
     let (Some(find), Some(matching)) = (&object.find, matching) else {
         return;
     };
@@ -112,7 +147,11 @@ pub(super) fn check_find(object: &ObjectPlan, matching: Option<&MatchPlan>, chec
 
 /// A natural key depends on nothing but the source's key: a field that can change (an email) would
 /// make a second record.
-pub(super) fn check_natural_key(source: &ObjectPlan, target: &ObjectPlan, checker: &mut SyncChecker) {
+pub(super) fn check_natural_key(
+    source: &ObjectPlan,
+    target: &ObjectPlan,
+    checker: &mut SyncChecker,
+) {
     let Some(upsert) = &target.upsert else { return };
     for path in upsert.request.source_paths() {
         if !source.key.contains(&path) {

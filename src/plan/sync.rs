@@ -175,7 +175,10 @@ fn compile_lookups(
     for (i, lookup) in spec.lookups.iter().enumerate() {
         let field = format!("spec.lookups[{i}].name");
         if seen.contains(&lookup.name.as_str()) {
-            checker.error(&field, format!("there are two lookups named {:?}", lookup.name));
+            checker.error(
+                &field,
+                format!("there are two lookups named {:?}", lookup.name),
+            );
         } else if !used.iter().any(|u| u == &lookup.name) {
             checker.warning(
                 &field,
@@ -233,7 +236,12 @@ fn compile_backfill(
                 );
                 return None;
             };
-            if source.object.list.as_ref().is_some_and(|l| l.cursor.is_none()) {
+            if source
+                .object
+                .list
+                .as_ref()
+                .is_some_and(|l| l.cursor.is_none())
+            {
                 checker.error(
                     "spec.source.backfill",
                     format!(
@@ -276,7 +284,9 @@ fn identity(source: &Endpoint, target: &Endpoint) -> Option<Fingerprint> {
 
 /// `None` for what is not JSON, which no spec is: they all came from JSON.
 fn fingerprint(content: &impl Serialize) -> Option<Fingerprint> {
-    serde_json::to_vec(content).ok().map(|bytes| Fingerprint::of(&bytes))
+    serde_json::to_vec(content)
+        .ok()
+        .map(|bytes| Fingerprint::of(&bytes))
 }
 
 /// The `${source.…}` paths that the target's operations use, each once.

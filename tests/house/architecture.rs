@@ -20,7 +20,10 @@ const ABSENT: [(&str, &str); 8] = [
     ("SQL", r"\b(rusqlite|sqlx)::"),
     ("async fn", r"\basync fn\b"),
     ("clock", r"\b(SystemTime|Instant|Timestamp|Zoned)::now\b"),
-    ("I/O", r"\bstd::(fs|io|net|process|env)\b|\btokio::|\breqwest::"),
+    (
+        "I/O",
+        r"\bstd::(fs|io|net|process|env)\b|\btokio::|\breqwest::",
+    ),
 ];
 
 struct Room {
@@ -31,9 +34,13 @@ struct Room {
 /// The rows of the table `| Module | May import | Not there |`.
 fn rooms() -> BTreeMap<String, Room> {
     let text = fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).unwrap();
-    let start = text.find("| Module |").expect("ARCHITECTURE.md has the import table");
+    let start = text
+        .find("| Module |")
+        .expect("ARCHITECTURE.md has the import table");
     let words = |cell: &str| -> Vec<String> {
-        let names = cell.split(',').map(|w| w.trim().trim_matches('`').to_owned());
+        let names = cell
+            .split(',')
+            .map(|w| w.trim().trim_matches('`').to_owned());
         names.filter(|w| !w.is_empty() && w != "–").collect()
     };
     text[start..]
@@ -66,7 +73,13 @@ fn sources() -> Vec<Source> {
         .into_iter()
         .map(|path| {
             let inside = path.strip_prefix(ROOT).unwrap();
-            let room = inside.components().nth(1).unwrap().as_os_str().to_str().unwrap();
+            let room = inside
+                .components()
+                .nth(1)
+                .unwrap()
+                .as_os_str()
+                .to_str()
+                .unwrap();
             Source {
                 name: inside.display().to_string(),
                 room: room.trim_end_matches(".rs").to_owned(),
@@ -77,7 +90,10 @@ fn sources() -> Vec<Source> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -92,7 +108,12 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn shipped(source: &Source) -> String {
     let is_test = ["tests", "_tests.rs", "tests.rs", "contract.rs"]
         .iter()
-        .any(|t| source.name.split('/').any(|part| part == *t || part.ends_with("_tests.rs")));
+        .any(|t| {
+            source
+                .name
+                .split('/')
+                .any(|part| part == *t || part.ends_with("_tests.rs"))
+        });
     if is_test {
         return String::new();
     }
@@ -114,17 +135,26 @@ fn rooms_import_only_what_the_table_allows() {
             continue;
         }
         let Some(room) = rooms.get(&source.room) else {
-            broken.push(format!("{}: the table has no room {:?}", source.name, source.room));
+            broken.push(format!(
+                "{}: the table has no room {:?}",
+                source.name, source.room
+            ));
             continue;
         };
         for found in import.captures_iter(&shipped(&source)) {
             let names = found.get(1).or(found.get(2)).unwrap().as_str();
-            for name in names.split(',').map(|n| n.trim().split("::").next().unwrap_or_default()) {
+            for name in names
+                .split(',')
+                .map(|n| n.trim().split("::").next().unwrap_or_default())
+            {
                 let allowed = name == source.room
                     || !rooms.contains_key(name)
                     || room.may_import.iter().any(|m| m == name || m == "all");
                 if !allowed {
-                    broken.push(format!("{}: {} may not import {name}", source.name, source.room));
+                    broken.push(format!(
+                        "{}: {} may not import {name}",
+                        source.name, source.room
+                    ));
                 }
             }
         }
@@ -135,8 +165,10 @@ fn rooms_import_only_what_the_table_allows() {
 #[test]
 fn what_a_room_must_not_have_is_not_there() {
     let rooms = rooms();
-    let patterns: BTreeMap<&str, Regex> =
-        ABSENT.iter().map(|(word, pattern)| (*word, Regex::new(pattern).unwrap())).collect();
+    let patterns: BTreeMap<&str, Regex> = ABSENT
+        .iter()
+        .map(|(word, pattern)| (*word, Regex::new(pattern).unwrap()))
+        .collect();
     let mut broken = Vec::new();
     for source in sources() {
         let Some(room) = rooms.get(&source.room) else {
@@ -145,9 +177,14 @@ fn what_a_room_must_not_have_is_not_there() {
         let code = shipped(&source);
         for word in &room.absent {
             let pattern = patterns.get(word.as_str());
-            let pattern = pattern.unwrap_or_else(|| panic!("the table says {word:?}, which has no meaning here"));
+            let pattern = pattern
+                .unwrap_or_else(|| panic!("the table says {word:?}, which has no meaning here"));
             if let Some(found) = pattern.find(&code) {
-                broken.push(format!("{}: {:?} in a room without {word}", source.name, found.as_str()));
+                broken.push(format!(
+                    "{}: {:?} in a room without {word}",
+                    source.name,
+                    found.as_str()
+                ));
             }
         }
     }
@@ -163,7 +200,10 @@ fn every_file_says_what_it_is_for_and_stays_short() {
         }
         let lines = source.text.lines().count();
         if lines > MAX_LINES {
-            broken.push(format!("{}: {lines} lines, at most {MAX_LINES}", source.name));
+            broken.push(format!(
+                "{}: {lines} lines, at most {MAX_LINES}",
+                source.name
+            ));
         }
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));

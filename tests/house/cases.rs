@@ -29,7 +29,10 @@ fn syncline(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn every_mistake_is_named_with_its_place_and_what_to_do() {
-    let mut cases: Vec<_> = fs::read_dir(CASES).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut cases: Vec<_> = fs::read_dir(CASES)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     cases.sort();
     assert!(cases.len() > 15, "the cases are gone");
     let mut wrong = Vec::new();
@@ -72,6 +75,9 @@ fn the_crds_and_completions_are_printed() {
     assert_eq!(crds.matches("\n---\n").count(), 2);
     for shell in ["bash", "zsh", "fish"] {
         let script = syncline(folder, &["completions", shell]);
-        assert!(script.contains("validate") && script.ends_with("exit 0\n"), "{shell}");
+        assert!(
+            script.contains("validate") && script.ends_with("exit 0\n"),
+            "{shell}"
+        );
     }
 }

@@ -16,7 +16,11 @@ pub fn expect_file(path: &Path, wanted: &str) -> Result<(), String> {
     if found == wanted {
         return Ok(());
     }
-    let line = found.lines().zip(wanted.lines()).take_while(|(a, b)| a == b).count();
+    let line = found
+        .lines()
+        .zip(wanted.lines())
+        .take_while(|(a, b)| a == b)
+        .count();
     let show = |text: &str| text.lines().nth(line).unwrap_or("(end)").to_owned();
     Err(format!(
         "{} differs from line {}: it has\n  {}\nand should have\n  {}\n(UPDATE=1 cargo test --test house writes it)",
@@ -35,5 +39,8 @@ fn the_crds_are_those_of_the_types() {
         expect_file(&path, &crd.yaml()).unwrap_or_else(|message| panic!("{message}"));
     }
     let files = fs::read_dir(&folder).unwrap().count();
-    assert_eq!(files, 3, "crds/ holds something else than the three definitions");
+    assert_eq!(
+        files, 3,
+        "crds/ holds something else than the three definitions"
+    );
 }

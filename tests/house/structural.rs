@@ -49,9 +49,14 @@ fn every_text_list_and_map_is_bounded() {
             return None;
         }
         let missing = match schema["type"].as_str() {
-            Some("string") if schema["enum"].is_null() && schema["maxLength"].is_null() => "maxLength",
+            Some("string") if schema["enum"].is_null() && schema["maxLength"].is_null() => {
+                "maxLength"
+            }
             Some("array") if schema["maxItems"].is_null() => "maxItems",
-            Some("object") if schema["additionalProperties"].is_object() && schema["maxProperties"].is_null() => {
+            Some("object")
+                if schema["additionalProperties"].is_object()
+                    && schema["maxProperties"].is_null() =>
+            {
                 "maxProperties"
             }
             _ => return None,
@@ -72,7 +77,8 @@ fn every_schema_is_structural() {
         if schema["type"].is_null() && !open {
             return Some("has no type".to_owned());
         }
-        (schema["additionalProperties"] == false).then(|| "has additionalProperties: false".to_owned())
+        (schema["additionalProperties"] == false)
+            .then(|| "has additionalProperties: false".to_owned())
     }));
 }
 
@@ -98,7 +104,12 @@ fn every_definition_can_be_applied() {
     for crd in crd::all() {
         let size = crd.definition.to_string().len();
         assert!(size < MAX_BYTES, "{} has {size} bytes", crd.kind);
-        assert_eq!(crd.schema()["properties"]["status"]["default"]["observedGeneration"], -1, "{}", crd.kind);
+        assert_eq!(
+            crd.schema()["properties"]["status"]["default"]["observedGeneration"],
+            -1,
+            "{}",
+            crd.kind
+        );
         assert_eq!(crd.definition["spec"]["names"]["categories"][0], "syncline");
         assert!(crd.definition["spec"]["versions"][0]["subresources"]["status"].is_object());
     }
