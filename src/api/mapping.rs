@@ -55,6 +55,10 @@ pub struct MappingStatus {
     /// Generation that the conditions speak of.
     pub observed_generation: i64,
     /// `Ready`, `TestsPassed`.
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
     pub conditions: Vec<Condition>,
 }
 

@@ -39,9 +39,9 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 impl DurationText {
     /// Checks the text; the error says what a duration looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
-        read(text)
-            .map(|_| Self(text.to_owned()))
-            .ok_or_else(|| format!("{text:?} is not a duration; write it as 300ms, 30s, 5m, 2h or 1h30m"))
+        read(text).map(|_| Self(text.to_owned())).ok_or_else(|| {
+            format!("{text:?} is not a duration; write it as 300ms, 30s, 5m, 2h or 1h30m")
+        })
     }
 
     /// A duration of the program itself, such as a default.
@@ -96,7 +96,16 @@ mod tests {
     fn durations_are_read_as_kubernetes_users_write_them() {
         assert_eq!(read("300ms"), Some(Duration::from_millis(300)));
         assert_eq!(read("1h30m"), Some(Duration::from_secs(5400)));
-        for bad in ["", "5", "m", "5 m", "-5m", "1d", "99999999999999999999h", "9999999h"] {
+        for bad in [
+            "",
+            "5",
+            "m",
+            "5 m",
+            "-5m",
+            "1d",
+            "99999999999999999999h",
+            "9999999h",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

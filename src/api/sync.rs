@@ -21,27 +21,11 @@ use super::reference::{DurationText, LocalRef};
     status = "SyncStatus",
     derive = "PartialEq",
     doc = "What flows from where to where, when, and what happens when it cannot.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(
-        name = "Status",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
-    ),
-    printcolumn(
-        name = "Source",
-        type_ = "string",
-        json_path = ".spec.source.connectionRef.name"
-    ),
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".spec.target.connectionRef.name"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Status", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    printcolumn = r#"{"name": "Source", "type": "string", "jsonPath": ".spec.source.connectionRef.name"}"#,
+    printcolumn = r#"{"name": "Target", "type": "string", "jsonPath": ".spec.target.connectionRef.name"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SyncSpec {

@@ -167,7 +167,12 @@ fn references(auth: &AuthPlan) -> Vec<&SecretRef> {
         .into_iter()
         .flatten()
         .collect(),
-        AuthPlan::Session(session) => session.login.credentials.iter().map(|c| &c.secret).collect(),
+        AuthPlan::Session(session) => session
+            .login
+            .credentials
+            .iter()
+            .map(|c| &c.secret)
+            .collect(),
     }
 }
 
@@ -175,7 +180,13 @@ fn references(auth: &AuthPlan) -> Vec<&SecretRef> {
 pub fn variable_name(name: &str, key: &str) -> String {
     let part = |text: &str| {
         text.chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            })
             .collect::<String>()
     };
     format!("SYNCLINE_SECRET_{}_{}", part(name), part(key))
@@ -239,16 +250,31 @@ mod tests {
             "stringData": {"both": "s", "from-manifest": "m"},
         });
         let secrets = secrets(&manifest, Some(folder.path().to_owned()));
-        for (key, value) in [("from-env", "e"), ("from-file", "f"), ("from-manifest", "m"), ("both", "s")] {
-            assert_eq!(secrets.find("default", "crm", key).unwrap().expose_secret(), value, "{key}");
+        for (key, value) in [
+            ("from-env", "e"),
+            ("from-file", "f"),
+            ("from-manifest", "m"),
+            ("both", "s"),
+        ] {
+            assert_eq!(
+                secrets.find("default", "crm", key).unwrap().expose_secret(),
+                value,
+                "{key}"
+            );
         }
         assert!(secrets.find("other", "crm", "both").is_err());
     }
 
     #[test]
     fn a_missing_credential_names_the_three_ways_to_give_it() {
-        let error = secrets(&json!({}), None).find("default", "crm", "api-key").unwrap_err();
-        for way in ["Secret manifest", "SYNCLINE_SECRET_CRM_API_KEY", "--secrets DIR"] {
+        let error = secrets(&json!({}), None)
+            .find("default", "crm", "api-key")
+            .unwrap_err();
+        for way in [
+            "Secret manifest",
+            "SYNCLINE_SECRET_CRM_API_KEY",
+            "--secrets DIR",
+        ] {
             assert!(error.contains(way), "{error}");
         }
     }
@@ -267,7 +293,10 @@ mod tests {
     fn no_value_is_ever_shown() {
         let mut manifests = ManifestSecrets::default();
         let name = ResourceName::new("default", "crm");
-        let problems = manifests.add(&name, &json!({"data": {"a": "hunter2!", "b": 5}, "stringData": {"c": "hunter3"}}));
+        let problems = manifests.add(
+            &name,
+            &json!({"data": {"a": "hunter2!", "b": 5}, "stringData": {"c": "hunter3"}}),
+        );
         assert_eq!(problems.len(), 2);
         let shown = format!("{problems:?} {:?}", Secrets::new(manifests, None));
         assert!(!shown.contains("hunter"), "{shown}");

@@ -171,8 +171,8 @@ impl Checkmark {
             return vec![format!("not ok {kind}/{name}")];
         }
         let tests = match self.tests {
-            Some(tests) => format!(" ({} passed)", count(tests, "test")),
-            None => String::new(),
+            Some(tests) if tests > 0 => format!(" ({} passed)", count(tests, "test")),
+            _ => String::new(),
         };
         let mut lines = vec![format!("ok {kind}/{name}{tests}")];
         if let Some(guarantees) = self.guarantees {

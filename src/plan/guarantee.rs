@@ -2,7 +2,9 @@
 //! Pure. Called by `plan::sync`; shown by `cli`.
 
 use super::validate::SyncChecker;
-use super::{Guarantee, Guarantees, MatchPlan, ObjectPlan, OnAmbiguous, OnNone, WriteMode, WritePlan};
+use super::{
+    Guarantee, Guarantees, MatchPlan, ObjectPlan, OnAmbiguous, OnNone, WriteMode, WritePlan,
+};
 use crate::api::sync::SyncSpec;
 
 /// The guarantee of each operation that the Sync may use, as `pipeline::route` chooses them.
@@ -11,8 +13,8 @@ pub(super) fn guarantees(
     write: &WritePlan,
     matching: Option<&MatchPlan>,
 ) -> Guarantees {
-    let creates = write.mode != WriteMode::UpdateOnly
-        && matching.is_none_or(|m| m.on_none == OnNone::Create);
+    let creates =
+        write.mode != WriteMode::UpdateOnly && matching.is_none_or(|m| m.on_none == OnNone::Create);
     let updates = write.mode != WriteMode::CreateOnly;
     let upserts_new = creates
         && target.upsert.is_some()
@@ -65,7 +67,9 @@ impl Guarantee {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Repeatable => "sending it again changes nothing",
-            Self::IdempotencyKey => "the target drops a repeated key, so a lost answer is sent again",
+            Self::IdempotencyKey => {
+                "the target drops a repeated key, so a lost answer is sent again"
+            }
             Self::Searchable => "a lost answer is resolved by searching the target",
             Self::Blind => "a lost answer cannot be resolved by a machine",
         }

@@ -2,6 +2,7 @@
 //! Called by `plan::validate`.
 
 use super::validate::{ResourceName, Resources, SyncChecker};
+use crate::api::mapping::{OnMissing, OnUnlinked};
 use crate::api::sync::SyncSpec;
 
 /// Reports a circle of Syncs in which every record must wait for a link of the next: none can ever be
@@ -61,5 +62,10 @@ fn must_wait(resources: &Resources, id: &ResourceName, spec: &SyncSpec, lookup: 
     let Some(mapping) = resources.mappings.get(&mapping) else {
         return false;
     };
-    mapping.fields.iter().any(|f| f.must_wait_for(lookup))
+    // Fields inside `each` don't count: a list may be empty.
+    mapping.fields.iter().any(|field| {
+        field.lookup.as_deref() == Some(lookup)
+            && field.on_unlinked.unwrap_or_default() == OnUnlinked::Wait
+            && field.on_missing.unwrap_or_default() == OnMissing::Reject
+    })
 }

@@ -4,8 +4,11 @@
 pub mod connection;
 mod guarantee;
 mod lookups;
+mod operations;
 pub mod suggest;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::fmt;
@@ -50,10 +53,15 @@ impl Problem {
         field: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
+        // Parsers draw the place below their first line; a problem is one line.
+        let mut message: String = message.into();
+        if let Some(end) = message.find('\n') {
+            message.truncate(end);
+        }
         Self {
             resource: resource.into(),
             field: field.into(),
-            message: message.into(),
+            message,
             severity: Severity::Error,
         }
     }

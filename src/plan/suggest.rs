@@ -2,10 +2,7 @@
 //! Used by `plan` for references and by `cli` for fields of manifests.
 
 /// The candidate closest to `wrong`, when it is close enough to be a slip of the fingers.
-pub fn closest<'a>(
-    wrong: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = wrong.to_lowercase();
     let most = (wrong.chars().count() / 3).clamp(1, 3);
     candidates

@@ -196,16 +196,43 @@ fn check_references(
     checker: &mut SyncChecker,
 ) {
     for (field, name) in [
-        ("spec.source.connectionRef.name", &spec.source.connection_ref.name),
-        ("spec.target.connectionRef.name", &spec.target.connection_ref.name),
+        (
+            "spec.source.connectionRef.name",
+            &spec.source.connection_ref.name,
+        ),
+        (
+            "spec.target.connectionRef.name",
+            &spec.target.connection_ref.name,
+        ),
     ] {
-        checker.reference("Connection", field, name, id, resources, &resources.connections);
+        checker.reference(
+            "Connection",
+            field,
+            name,
+            id,
+            resources,
+            &resources.connections,
+        );
     }
     let mapping = &spec.mapping_ref.name;
-    checker.reference("Mapping", "spec.mappingRef.name", mapping, id, resources, &resources.mappings);
+    checker.reference(
+        "Mapping",
+        "spec.mappingRef.name",
+        mapping,
+        id,
+        resources,
+        &resources.mappings,
+    );
     for (i, lookup) in spec.lookups.iter().enumerate() {
         let field = format!("spec.lookups[{i}].syncRef.name");
-        checker.reference("Sync", &field, &lookup.sync_ref.name, id, resources, &resources.syncs);
+        checker.reference(
+            "Sync",
+            &field,
+            &lookup.sync_ref.name,
+            id,
+            resources,
+            &resources.syncs,
+        );
     }
 }
 

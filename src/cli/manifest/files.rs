@@ -22,7 +22,11 @@ pub fn read_all(paths: &[PathBuf]) -> (Vec<Source>, Vec<String>) {
     let (mut sources, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
         if path.as_os_str() == "-" {
-            keep(read_bounded("standard input", std::io::stdin()), &mut sources, &mut errors);
+            keep(
+                read_bounded("standard input", std::io::stdin()),
+                &mut sources,
+                &mut errors,
+            );
             continue;
         }
         let mut files = Vec::new();
@@ -62,7 +66,10 @@ fn collect(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> Result<(), Str
         }
         return match files.len() {
             0..=MAX_FILES => Ok(()),
-            _ => Err(format!("{}: more than {MAX_FILES} manifest files", path.display())),
+            _ => Err(format!(
+                "{}: more than {MAX_FILES} manifest files",
+                path.display()
+            )),
         };
     }
     let entries = fs::read_dir(path).map_err(describe)?;
@@ -83,13 +90,21 @@ fn collect(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> Result<(), Str
 
 /// A manifest by its name. A kustomization is about manifests and is none.
 fn is_manifest(path: &Path) -> bool {
-    let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let stem = path
+        .file_stem()
+        .and_then(|s| s.to_str())
+        .unwrap_or_default();
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default();
     matches!(extension, "yaml" | "yml" | "json") && !stem.eq_ignore_ascii_case("kustomization")
 }
 
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.'))
+    path.file_name()
+        .and_then(|n| n.to_str())
+        .is_some_and(|n| n.starts_with('.'))
 }
 
 fn read_file(path: &Path) -> Result<Source, String> {

@@ -43,7 +43,10 @@ impl Kinds {
             misfits.push(misfit("kind", node.locate("kind"), message));
             return None;
         };
-        let version = node.get("apiVersion").and_then(Node::text).unwrap_or_default();
+        let version = node
+            .get("apiVersion")
+            .and_then(Node::text)
+            .unwrap_or_default();
         if version != format!("{GROUP}/{VERSION}") {
             let message = format!("{version:?} is not served; use {GROUP}/{VERSION}");
             misfits.push(misfit("apiVersion", node.locate("apiVersion"), message));
@@ -75,7 +78,10 @@ impl Kinds {
         for error in errors.into_vec() {
             let message = match error.kind {
                 ErrorKind::ValidationFailure => error.message,
-                _ => format!("the rule {:?} cannot be evaluated: {}", error.rule, error.message),
+                _ => format!(
+                    "the rule {:?} cannot be evaluated: {}",
+                    error.rule, error.message
+                ),
             };
             let at = node.locate(&error.field_path);
             misfits.push(misfit(&error.field_path, at, message));
@@ -119,7 +125,11 @@ fn check_parts(node: &Node, schema: &Value, misfits: &mut Vec<Misfit>) -> Option
 /// What the API server checks of metadata: the names, and that labels and annotations are texts.
 fn check_metadata(node: &Node, misfits: &mut Vec<Misfit>) {
     let Some(metadata) = node.get("metadata") else {
-        misfits.push(misfit("metadata", node.at, "is missing; give the resource a name"));
+        misfits.push(misfit(
+            "metadata",
+            node.at,
+            "is missing; give the resource a name",
+        ));
         return;
     };
     match metadata.get("name") {
@@ -136,7 +146,9 @@ fn check_metadata(node: &Node, misfits: &mut Vec<Misfit>) {
         Some(_) => {}
     }
     if let Some(namespace) = metadata.get("namespace")
-        && namespace.text().is_none_or(|n| !is_dns_name(n, 63) || n.contains('.'))
+        && namespace
+            .text()
+            .is_none_or(|n| !is_dns_name(n, 63) || n.contains('.'))
     {
         misfits.push(misfit(
             "metadata.namespace",

@@ -121,11 +121,15 @@ impl Loaded {
 
     /// The resources in the order of kind, namespace and name, each with its file.
     pub fn origins(&self) -> impl Iterator<Item = (&str, &ResourceName, &Origin)> {
-        self.origins.iter().map(|((kind, name), origin)| (kind.as_str(), name, origin))
+        self.origins
+            .iter()
+            .map(|((kind, name), origin)| (kind.as_str(), name, origin))
     }
 
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|f| f.problem.severity == Severity::Error)
+        self.findings
+            .iter()
+            .any(|f| f.problem.severity == Severity::Error)
     }
 }
 
@@ -146,7 +150,14 @@ impl Loader<'_> {
         }
     }
 
-    fn find(&mut self, file: &str, at: Position, resource: &str, field: &str, message: impl Into<String>) {
+    fn find(
+        &mut self,
+        file: &str,
+        at: Position,
+        resource: &str,
+        field: &str,
+        message: impl Into<String>,
+    ) {
         self.loaded.findings.push(Finding {
             file: Some(file.to_owned()),
             line: Some(at.line),
@@ -157,13 +168,25 @@ impl Loader<'_> {
 
     fn document(&mut self, file: &str, node: Node) {
         if !matches!(node.content, Content::Map(_)) {
-            let message = format!("a manifest is an object with apiVersion and kind, not {}", node.kind());
+            let message = format!(
+                "a manifest is an object with apiVersion and kind, not {}",
+                node.kind()
+            );
             return self.find(file, node.at, "", "", message);
         }
-        let text = |name: &str| node.get(name).and_then(Node::text).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            node.get(name)
+                .and_then(Node::text)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let (version, kind) = (text("apiVersion"), text("kind"));
         if version.is_empty() || kind.is_empty() {
-            let missing = if version.is_empty() { "apiVersion" } else { "kind" };
+            let missing = if version.is_empty() {
+                "apiVersion"
+            } else {
+                "kind"
+            };
             return self.find(file, node.at, "", missing, "is missing");
         }
         let group = version.split_once('/').map_or("", |(group, _)| group);
@@ -179,10 +202,17 @@ impl Loader<'_> {
     }
 
     fn unpack(&mut self, file: &str, node: Node) {
-        let Content::Map(entries) = node.content else { return };
-        let items = entries.into_iter().find(|e| e.key == "items").map(|e| e.value.content);
+        let Content::Map(entries) = node.content else {
+            return;
+        };
+        let items = entries
+            .into_iter()
+            .find(|e| e.key == "items")
+            .map(|e| e.value.content);
         match items {
-            Some(Content::List(items)) => items.into_iter().for_each(|item| self.document(file, item)),
+            Some(Content::List(items)) => {
+                items.into_iter().for_each(|item| self.document(file, item))
+            }
             _ => self.find(file, node.at, "", "items", "is missing"),
         }
     }
@@ -201,15 +231,27 @@ impl Loader<'_> {
 
     fn resource(&mut self, file: &str, kind: &str, node: Node) {
         let name = self.name_of(&node);
-        let resource = format!("{kind}/{}", name.name);
+        let resource = match name.name.as_str() {
+            "" => kind.to_owned(),
+            name => format!("{kind}/{name}"),
+        };
         if let Some(first) = self.loaded.origins.get(&(kind.to_owned(), name.clone())) {
             let at = first.node.at.line;
-            let message = format!("stands a second time here; the first is in {}:{at}", first.file);
+            let message = format!(
+                "stands a second time here; the first is in {}:{at}",
+                first.file
+            );
             return self.find(file, node.at, &resource, "", message);
         }
         let mut misfits = Vec::new();
         if let Some(checked) = self.kinds.check(&node, &mut misfits) {
-            self.keep(&node, checked.kind.as_str(), checked.spec, &name, &mut misfits);
+            self.keep(
+                &node,
+                checked.kind.as_str(),
+                checked.spec,
+                &name,
+                &mut misfits,
+            );
         }
         if !misfits.is_empty() {
             let unusable = &mut self.loaded.resources.unusable;
@@ -219,7 +261,10 @@ impl Loader<'_> {
             self.find(file, at, &resource, &field, message);
         }
         if !name.name.is_empty() {
-            let origin = Origin { file: file.to_owned(), node };
+            let origin = Origin {
+                file: file.to_owned(),
+                node,
+            };
             self.loaded.origins.insert((kind.to_owned(), name), origin);
         }
     }
@@ -236,7 +281,9 @@ impl Loader<'_> {
         match kind {
             "Connection" => {
                 let spec = read(node, spec, misfits);
-                resources.connections.extend(spec.map(|s| (name.clone(), s)));
+                resources
+                    .connections
+                    .extend(spec.map(|s| (name.clone(), s)));
             }
             "Mapping" => {
                 let spec = read(node, spec, misfits);

@@ -17,7 +17,9 @@ pub fn plain(word: &str) -> Result<Content, &'static str> {
         }
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf" | "-.INF"
         | ".nan" | ".NaN" | ".NAN" => {
-            return Err("infinity and NaN cannot be written in JSON; put it in quotes if text is meant");
+            return Err(
+                "infinity and NaN cannot be written in JSON; put it in quotes if text is meant",
+            );
         }
         word => number(word).map_or_else(|| Content::Text(word.to_owned()), Content::Number),
     })

@@ -42,7 +42,9 @@ impl Checker<'_> {
         };
         match (&node.content, wanted) {
             (Content::Null, _) if schema["nullable"] == true => return Value::Null,
-            (Content::Map(entries), "object") => return self.object(node, entries, at, schema, field),
+            (Content::Map(entries), "object") => {
+                return self.object(node, entries, at, schema, field);
+            }
             (Content::List(items), "array") => return self.list(items, at, schema, field),
             (Content::Text(text), "string") => {
                 if let Some(message) = check_text(text, schema) {
@@ -87,17 +89,29 @@ impl Checker<'_> {
             (Content::Null, _) => "; remove the field or give it a value".to_owned(),
             _ => String::new(),
         };
-        self.misfit(field, at, format!("must be {name}, not {}{advice}", node.kind()));
+        self.misfit(
+            field,
+            at,
+            format!("must be {name}, not {}{advice}", node.kind()),
+        );
     }
 
     fn range(&mut self, number: &serde_json::Number, at: Position, schema: &Value, field: &str) {
         let Some(value) = number.as_f64() else { return };
         let bound = |name: &str| schema[name].as_f64();
         if bound("minimum").is_some_and(|m| value < m) {
-            self.misfit(field, at, format!("must be at least {}, not {number}", schema["minimum"]));
+            self.misfit(
+                field,
+                at,
+                format!("must be at least {}, not {number}", schema["minimum"]),
+            );
         }
         if bound("maximum").is_some_and(|m| value > m) {
-            self.misfit(field, at, format!("must be at most {}, not {number}", schema["maximum"]));
+            self.misfit(
+                field,
+                at,
+                format!("must be at most {}, not {number}", schema["maximum"]),
+            );
         }
     }
 
@@ -154,10 +168,18 @@ impl Checker<'_> {
     ) {
         let bound = |name: &str| schema[format!("{name}{suffix}").as_str()].as_u64();
         if let Some(most) = bound("max").filter(|m| count as u64 > *m) {
-            self.misfit(field, at, format!("has {count} {noun}; at most {most} are allowed"));
+            self.misfit(
+                field,
+                at,
+                format!("has {count} {noun}; at most {most} are allowed"),
+            );
         }
         if let Some(least) = bound("min").filter(|m| (count as u64) < *m) {
-            self.misfit(field, at, format!("has {count} {noun}; at least {least} needed"));
+            self.misfit(
+                field,
+                at,
+                format!("has {count} {noun}; at least {least} needed"),
+            );
         }
     }
 
@@ -195,7 +217,11 @@ impl Checker<'_> {
                         .keys()
                         .filter(|k| !entries.iter().any(|e| e.key == **k))
                         .map(String::as_str);
-                    self.misfit(&place, entry.at, format!("unknown field{}", hint(&entry.key, known)));
+                    self.misfit(
+                        &place,
+                        entry.at,
+                        format!("unknown field{}", hint(&entry.key, known)),
+                    );
                     continue;
                 }
             };

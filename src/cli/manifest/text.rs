@@ -25,7 +25,9 @@ pub fn check_text(text: &str, schema: &Value) -> Option<String> {
     }
     let length = text.chars().count() as u64;
     if let Some(most) = schema["maxLength"].as_u64().filter(|m| length > *m) {
-        return Some(format!("is {length} characters long; at most {most} are allowed"));
+        return Some(format!(
+            "is {length} characters long; at most {most} are allowed"
+        ));
     }
     if let Some(least) = schema["minLength"].as_u64().filter(|m| length < *m) {
         return Some(match length {
@@ -51,7 +53,8 @@ pub fn check_text(text: &str, schema: &Value) -> Option<String> {
 
 /// Whether the pattern matches. The patterns are those of our own schemas, each compiled once.
 fn matches(pattern: &str, text: &str) -> bool {
-    static COMPILED: LazyLock<Mutex<HashMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    static COMPILED: LazyLock<Mutex<HashMap<String, Option<Regex>>>> =
+        LazyLock::new(Mutex::default);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     compiled
         .entry(pattern.to_owned())

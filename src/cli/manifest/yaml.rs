@@ -82,7 +82,10 @@ impl<'t> Reader<'t> {
     /// The value that begins with `event`.
     fn value(&mut self, event: Event<'t>, at: Position, depth: usize) -> Result<Node, YamlError> {
         if depth > MAX_DEPTH {
-            return Err(problem(at, format!("nested more than {MAX_DEPTH} levels deep")));
+            return Err(problem(
+                at,
+                format!("nested more than {MAX_DEPTH} levels deep"),
+            ));
         }
         self.take(1, at)?;
         let before = self.left;
@@ -93,7 +96,12 @@ impl<'t> Reader<'t> {
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
             Event::Alias(id) => return self.alias(id, at),
-            _ => return Err(problem(at, "the document ends in the middle of a value".to_owned())),
+            _ => {
+                return Err(problem(
+                    at,
+                    "the document ends in the middle of a value".to_owned(),
+                ));
+            }
         };
         let node = Node { at, content };
         if anchor != 0 {
@@ -132,7 +140,10 @@ impl<'t> Reader<'t> {
             }
             let key = key_text(&key)?;
             if let Some(first) = entries.iter().find(|e| e.key == key) {
-                let message = format!("{key:?} stands here twice; the first is in line {}", first.at.line);
+                let message = format!(
+                    "{key:?} stands here twice; the first is in line {}",
+                    first.at.line
+                );
                 self.errors.push(problem(at, message));
                 continue;
             }
@@ -148,7 +159,10 @@ impl<'t> Reader<'t> {
 
     fn alias(&mut self, id: usize, at: Position) -> Result<Node, YamlError> {
         let Some((node, size)) = self.anchors.get(&id) else {
-            return Err(problem(at, "an alias of a value that contains it".to_owned()));
+            return Err(problem(
+                at,
+                "an alias of a value that contains it".to_owned(),
+            ));
         };
         let (mut node, size) = (node.clone(), *size);
         self.take(size, at)?;
@@ -164,7 +178,9 @@ impl<'t> Reader<'t> {
             }
             None => Err(problem(
                 at,
-                format!("the file holds more than {MAX_NODES} values, counting what aliases repeat"),
+                format!(
+                    "the file holds more than {MAX_NODES} values, counting what aliases repeat"
+                ),
             )),
         }
     }
@@ -198,7 +214,12 @@ fn explain_tab(error: YamlError, text: &str) -> YamlError {
         line.trim_start_matches(' ').starts_with('\t') && !line.trim_start().starts_with('#')
     };
     let near = error.at.line.saturating_sub(2);
-    let tab = text.lines().enumerate().skip(near).take(3).find(|(_, line)| indented(line));
+    let tab = text
+        .lines()
+        .enumerate()
+        .skip(near)
+        .take(3)
+        .find(|(_, line)| indented(line));
     match tab {
         Some((index, line)) if error.message.starts_with("YAML syntax error") => YamlError {
             at: Position {
@@ -223,7 +244,10 @@ fn scalar(
         Some((true, "int" | "float" | "bool" | "null")) => {
             scalar::plain(text).map_err(|m| problem(at, m.to_owned()))
         }
-        Some(_) => Err(problem(at, "tags other than !!str, !!int, !!float, !!bool and !!null are not read".to_owned())),
+        Some(_) => Err(problem(
+            at,
+            "tags other than !!str, !!int, !!float, !!bool and !!null are not read".to_owned(),
+        )),
         None if style == ScalarStyle::Plain => {
             scalar::plain(text).map_err(|m| problem(at, m.to_owned()))
         }
@@ -251,9 +275,9 @@ fn merge(value: &Node, merged: &mut Vec<Entry>) -> bool {
             merged.extend(entries.iter().cloned());
             true
         }
-        Content::List(items) => items.iter().all(|item| {
-            matches!(item.content, Content::Map(_)) && merge(item, merged)
-        }),
+        Content::List(items) => items
+            .iter()
+            .all(|item| matches!(item.content, Content::Map(_)) && merge(item, merged)),
         _ => false,
     }
 }
@@ -275,7 +299,10 @@ fn join_surrogates(text: &str) -> Cow<'_, str> {
             u16::from_str_radix(digits, 16).ok()
         };
         let pair = unit(0).zip(unit(6)).and_then(|(high, low)| {
-            char::decode_utf16([high, low]).next()?.ok().filter(|c| *c > '\u{ffff}')
+            char::decode_utf16([high, low])
+                .next()?
+                .ok()
+                .filter(|c| *c > '\u{ffff}')
         });
         let length = match pair {
             Some(character) => {

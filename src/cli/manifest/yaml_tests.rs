@@ -18,7 +18,9 @@ fn fails(text: &str) -> YamlError {
 
 #[test]
 fn every_field_knows_its_line_and_column() {
-    let node = one("# top\nspec:\n  objects:\n    - name: a\n      list: {path: /x}\n    - name: b\n      headers:\n        X.Y-Z: 1\n");
+    let node = one(
+        "# top\nspec:\n  objects:\n    - name: a\n      list: {path: /x}\n    - name: b\n      headers:\n        X.Y-Z: 1\n",
+    );
     for (path, line, column) in [
         ("spec", 2, 1),
         ("spec.objects", 3, 3),
@@ -43,7 +45,8 @@ fn several_documents_and_empty_ones_are_read() {
 
 #[test]
 fn json_is_read_with_its_escapes() {
-    let node = one(r#"{"a": "x\/y \u00e9 \"q\"", "emoji": "\ud83d\ude00", "n": [1, 2.5, true, null]}"#);
+    let node =
+        one(r#"{"a": "x\/y \u00e9 \"q\"", "emoji": "\ud83d\ude00", "n": [1, 2.5, true, null]}"#);
     assert_eq!(
         node.to_json(),
         json!({"a": "x/y é \"q\"", "emoji": "😀", "n": [1, 2.5, true, null]})
@@ -54,7 +57,11 @@ fn json_is_read_with_its_escapes() {
 fn a_key_that_stands_twice_is_an_error() {
     let error = fails("a: 1\nb: 2\na: 3\n");
     assert_eq!(error.at, Position { line: 3, column: 1 });
-    assert!(error.message.contains("first is in line 1"), "{}", error.message);
+    assert!(
+        error.message.contains("first is in line 1"),
+        "{}",
+        error.message
+    );
     // YAML 1.1: both are the key "true".
     assert_eq!(fails("yes: 1\non: 2\n").at.line, 2);
 }
@@ -80,10 +87,17 @@ fn a_billion_laughs_end_early() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for i in 1..10 {
         let before = format!("*a{}, ", i - 1).repeat(10);
-        text.push_str(&format!("a{i}: &a{i} [{}]\n", before.trim_end_matches(", ")));
+        text.push_str(&format!(
+            "a{i}: &a{i} [{}]\n",
+            before.trim_end_matches(", ")
+        ));
     }
     let error = fails(&text);
-    assert!(error.message.contains("more than 200000 values"), "{}", error.message);
+    assert!(
+        error.message.contains("more than 200000 values"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]

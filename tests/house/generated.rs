@@ -1,0 +1,46 @@
+//! Generated files are what the code generates. `UPDATE=1 cargo test` (or `make generate`) writes them.
+
+use std::path::Path;
+use std::{env, fs};
+
+use syncline::api::crd;
+
+/// Compares a committed file with what it should hold, or writes it.
+pub fn expect_file(path: &Path, wanted: &str) -> Result<(), String> {
+    if env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, wanted).unwrap();
+        return Ok(());
+    }
+    let found = fs::read_to_string(path).unwrap_or_default();
+    if found == wanted {
+        return Ok(());
+    }
+    let line = found
+        .lines()
+        .zip(wanted.lines())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let show = |text: &str| text.lines().nth(line).unwrap_or("(end)").to_owned();
+    Err(format!(
+        "{} differs from line {}: it has\n  {}\nand should have\n  {}\n(UPDATE=1 cargo test --test house writes it)",
+        path.display(),
+        line + 1,
+        show(&found),
+        show(wanted)
+    ))
+}
+
+#[test]
+fn the_crds_are_those_of_the_types() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    for crd in crd::all() {
+        let path = folder.join(format!("{}.yaml", crd.plural));
+        expect_file(&path, &crd.yaml()).unwrap_or_else(|message| panic!("{message}"));
+    }
+    let files = fs::read_dir(&folder).unwrap().count();
+    assert_eq!(
+        files, 3,
+        "crds/ holds something else than the three definitions"
+    );
+}

@@ -1,0 +1,6 @@
+//! The house rules: who may import whom, what is generated, and what people are told about bad input.
+
+mod architecture;
+mod cases;
+mod generated;
+mod structural;
