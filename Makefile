@@ -2,7 +2,7 @@
 .PHONY: demo test lint bench generate
 
 demo: ## two demo systems come into step
-	cargo run --release --example demo
+	examples/demo.sh
 
 test: ## all tests
 	cargo test

@@ -178,7 +178,13 @@ impl Fingerprint {
     /// The fingerprint of this content under another one, such as a record under a Plan.
     #[must_use]
     pub fn under(self, other: Self) -> Self {
-        Self((self.0.rotate_left(41) ^ other.0.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)).max(1))
+        Self(
+            (self.0.rotate_left(41)
+                ^ other
+                    .0
+                    .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
+            .max(1),
+        )
     }
 
     pub fn to_bytes(self) -> [u8; 16] {
@@ -310,6 +316,13 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(class: Class, sent: bool, message: impl Into<String>) -> Self {
-        Self { class, sent, status: None, message: message.into(), excerpt: None, retry_after_ms: None }
+        Self {
+            class,
+            sent,
+            status: None,
+            message: message.into(),
+            excerpt: None,
+            retry_after_ms: None,
+        }
     }
 }

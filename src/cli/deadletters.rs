@@ -38,11 +38,14 @@ pub struct Place {
     #[arg(long, short, default_value = "default", global = true)]
     namespace: String,
     /// The folder that keeps what is known
-    #[arg(long, value_name = "DIR", default_value = ".syncline", env = "SYNCLINE_STATE", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".syncline",
+        env = "SYNCLINE_STATE",
+        global = true
+    )]
     state: PathBuf,
-    /// Accepted for symmetry with `run`; the state folder alone is read
-    #[arg(long = "filename", short, value_name = "DIR|FILE|-", global = true)]
-    files: Vec<PathBuf>,
 }
 
 /// Which dead letters.
@@ -71,15 +74,25 @@ impl Selection {
 }
 
 /// Runs a command of `deadletters` on the store in `state`.
-pub async fn run(command: &DeadLetters, place: &Place, output: OutputFormat) -> anyhow::Result<Exit> {
+pub async fn run(
+    command: &DeadLetters,
+    place: &Place,
+    output: OutputFormat,
+) -> anyhow::Result<Exit> {
     let (namespace, state) = (place.namespace.as_str(), place.state.as_path());
     let Some(store) = SqliteStore::attach(state)? else {
         match (command, output) {
             (DeadLetters::List { .. }, OutputFormat::Json) => println!("[]"),
             (DeadLetters::List { .. } | DeadLetters::Export { .. }, _) => {
-                eprintln!("{}: nothing has run yet with this state directory", state.display());
+                eprintln!(
+                    "{}: nothing has run yet with this state directory",
+                    state.display()
+                );
             }
-            _ => anyhow::bail!("{}: nothing has run yet with this state directory", state.display()),
+            _ => anyhow::bail!(
+                "{}: nothing has run yet with this state directory",
+                state.display()
+            ),
         }
         return Ok(Exit::Good);
     };
@@ -103,34 +116,77 @@ pub async fn run(command: &DeadLetters, place: &Place, output: OutputFormat) -> 
 fn told(count: u64, what: &str, output: OutputFormat) -> anyhow::Result<Exit> {
     match output {
         OutputFormat::Json => println!("{}", json!({ "count": count })),
-        OutputFormat::Text => println!("{count} {}: {what}", if count == 1 { "dead letter" } else { "dead letters" }),
+        OutputFormat::Text => println!(
+            "{count} {}: {what}",
+            if count == 1 {
+                "dead letter"
+            } else {
+                "dead letters"
+            }
+        ),
     }
-    Ok(if count == 0 { Exit::Problems } else { Exit::Good })
+    Ok(if count == 0 {
+        Exit::Problems
+    } else {
+        Exit::Good
+    })
 }
 
 async fn one(store: &dyn Store, namespace: &str, sync: &str) -> anyhow::Result<Session> {
-    let name = crate::record::SyncName { namespace: namespace.into(), name: sync.into() };
+    let name = crate::record::SyncName {
+        namespace: namespace.into(),
+        name: sync.into(),
+    };
     match session_of(store, &name).await? {
         Some(session) => Ok(session),
         None => {
-            let known: Vec<String> = store.list().await?.into_iter().map(|(s, _)| s.sync.to_string()).collect();
-            anyhow::bail!("no state of Sync {name}; there is state of: {}", known.join(", "))
+            let known: Vec<String> = store
+                .list()
+                .await?
+                .into_iter()
+                .map(|(s, _)| s.sync.to_string())
+                .collect();
+            anyhow::bail!(
+                "no state of Sync {name}; there is state of: {}",
+                known.join(", ")
+            )
         }
     }
 }
 
-async fn sessions(store: &dyn Store, namespace: &str, sync: Option<&str>) -> anyhow::Result<Vec<Session>> {
+async fn sessions(
+    store: &dyn Store,
+    namespace: &str,
+    sync: Option<&str>,
+) -> anyhow::Result<Vec<Session>> {
     match sync {
         Some(sync) => Ok(vec![one(store, namespace, sync).await?]),
-        None => Ok(store.list().await?.into_iter().map(|(session, _)| session).collect()),
+        None => Ok(store
+            .list()
+            .await?
+            .into_iter()
+            .map(|(session, _)| session)
+            .collect()),
     }
 }
 
 /// Calls `each` with every dead letter, page by page.
-async fn walk(store: &dyn Store, session: &Session, mut each: impl FnMut(&Exception)) -> anyhow::Result<()> {
+async fn walk(
+    store: &dyn Store,
+    session: &Session,
+    mut each: impl FnMut(&Exception),
+) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let page = store.exceptions(session, Pick::DeadLetters { after: after.clone() }, PAGE).await?;
+        let page = store
+            .exceptions(
+                session,
+                Pick::DeadLetters {
+                    after: after.clone(),
+                },
+                PAGE,
+            )
+            .await?;
         page.iter().for_each(&mut each);
         match page.last() {
             Some(last) if page.len() == PAGE => after = Some(last.entry.key.clone()),
@@ -154,7 +210,8 @@ fn brief(session: &Session, letter: &Exception) -> Value {
 fn full(session: &Session, letter: &Exception) -> Value {
     let mut value = brief(session, letter);
     let record = |bytes: &[u8]| {
-        serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
+        serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
     };
     value["source"] = record(&letter.entry.source);
     if !letter.entry.body.is_empty() {
@@ -184,10 +241,17 @@ fn advice(session: &Session, letter: &Exception) -> String {
 }
 
 fn time(millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(millis).map(|t| t.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(millis)
+        .map(|t| t.to_string())
+        .unwrap_or_default()
 }
 
-async fn list(store: &dyn Store, namespace: &str, sync: Option<&str>, output: OutputFormat) -> anyhow::Result<Exit> {
+async fn list(
+    store: &dyn Store,
+    namespace: &str,
+    sync: Option<&str>,
+    output: OutputFormat,
+) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
     for session in sessions(store, namespace, sync).await? {
         walk(store, &session, |letter| rows.push(brief(&session, letter))).await?;
@@ -213,16 +277,32 @@ async fn list(store: &dyn Store, namespace: &str, sync: Option<&str>, output: Ou
 
 async fn export(store: &dyn Store, namespace: &str, sync: Option<&str>) -> anyhow::Result<Exit> {
     for session in sessions(store, namespace, sync).await? {
-        walk(store, &session, |letter| println!("{}", full(&session, letter))).await?;
+        walk(store, &session, |letter| {
+            println!("{}", full(&session, letter))
+        })
+        .await?;
     }
     Ok(Exit::Good)
 }
 
-async fn show(store: &dyn Store, namespace: &str, sync: &str, key: &str, output: OutputFormat) -> anyhow::Result<Exit> {
+async fn show(
+    store: &dyn Store,
+    namespace: &str,
+    sync: &str,
+    key: &str,
+    output: OutputFormat,
+) -> anyhow::Result<Exit> {
     let session = one(store, namespace, sync).await?;
-    let known = store.known(&session, vec![Key::from_text(key)], true).await?;
-    let letter = known.into_iter().find_map(|k| k.exception).filter(|e| e.trouble.is_dead_letter());
-    let Some(letter) = letter else { anyhow::bail!("Sync {sync} has no dead letter with key {key}") };
+    let known = store
+        .known(&session, vec![Key::from_text(key)], true)
+        .await?;
+    let letter = known
+        .into_iter()
+        .find_map(|k| k.exception)
+        .filter(|e| e.trouble.is_dead_letter());
+    let Some(letter) = letter else {
+        anyhow::bail!("Sync {sync} has no dead letter with key {key}")
+    };
     let value = full(&session, &letter);
     match output {
         OutputFormat::Json => println!("{value}"),

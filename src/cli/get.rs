@@ -40,19 +40,24 @@ impl TokenStore for NoTokens {
     }
 
     fn save(&self, _: &str, _: String, _: SecretString) -> BoxFuture<'_, Result<(), String>> {
-        let problem = "the system gave a new refresh token, which `get` cannot keep; use `syncline run`";
+        let problem =
+            "the system gave a new refresh token, which `get` cannot keep; use `syncline run`";
         async move { Err(problem.to_owned()) }.boxed()
     }
 }
 
 impl Get {
     pub async fn run(self) -> anyhow::Result<Exit> {
-        let Some(project) = Project::open(self.manifests) else { return Ok(Exit::Problems) };
+        let Some(project) = Project::open(self.manifests) else {
+            return Ok(Exit::Problems);
+        };
         let (connection, object) = project.object(&self.connection, &self.object)?;
         let secrets: Arc<dyn SecretSource> = project.secrets.clone();
         let connector = Connector::new(connection, secrets, Arc::new(NoTokens), Guard::default())?;
         if let Some(key) = self.key {
-            let id = serde_json::from_str(&key).ok().and_then(|value| TargetId::from_value(&value));
+            let id = serde_json::from_str(&key)
+                .ok()
+                .and_then(|value| TargetId::from_value(&value));
             let id = id.or_else(|| TargetId::from_value(&key.clone().into()));
             let id = id.ok_or_else(|| anyhow::anyhow!("{key:?} is no key"))?;
             return match connector.get(&object, &id).await? {

@@ -64,7 +64,13 @@ struct Common {
     output: OutputFormat,
     /// What is logged to standard error: off, error, warn, info, debug, trace, or a filter such as
     /// syncline=debug
-    #[arg(long, global = true, value_name = "LEVEL", env = "SYNCLINE_LOG", default_value = "warn")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "SYNCLINE_LOG",
+        default_value = "warn"
+    )]
     log: String,
 }
 
@@ -97,13 +103,12 @@ enum Command {
 
 /// Show what is known of each Sync: last run, links, what waits and what is dead
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 all is well, 1 a run failed or there are dead letters, 2 wrong usage.")]
+#[command(
+    after_help = "Exit codes: 0 all is well, 1 a run failed or there are dead letters, 2 wrong usage."
+)]
 struct Status {
     #[command(flatten)]
     state: project::StateArgs,
-    /// Accepted for symmetry with `run`; the state folder alone is read
-    #[arg(long = "filename", short, value_name = "DIR|FILE|-")]
-    files: Vec<PathBuf>,
 }
 
 /// Records that could not be delivered, and what a person decides about them
@@ -117,7 +122,10 @@ struct DeadLetters {
 
 /// Runs a command that waits for systems.
 fn wait(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// Parses the command line and runs the command.
@@ -132,7 +140,9 @@ pub fn main() -> ExitCode {
         Command::Run(command) => wait(command.run(output)),
         Command::Get(command) => wait(command.run()),
         Command::Status(command) => wait(status::run(&command.state.state, output)),
-        Command::DeadLetters(command) => wait(deadletters::run(&command.command, &command.place, output)),
+        Command::DeadLetters(command) => {
+            wait(deadletters::run(&command.command, &command.place, output))
+        }
         Command::Validate(command) => command.run(output),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),

@@ -16,7 +16,12 @@ use crate::plan::{ConnectionPlan, ObjectPlan, Plan, check};
 #[derive(Debug, Args)]
 pub struct StateArgs {
     /// The folder that keeps what is known: links, work to do, dead letters
-    #[arg(long, value_name = "DIR", default_value = ".syncline", env = "SYNCLINE_STATE")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".syncline",
+        env = "SYNCLINE_STATE"
+    )]
     pub state: PathBuf,
 }
 
@@ -36,11 +41,17 @@ impl Project {
         run_tests(&mut checked);
         for (name, connection) in &checked.connections {
             let absent = missing(&connection.connection, &secrets);
-            checked.problems.extend(absent.into_iter().map(|p| (name.namespace.clone(), p)));
+            checked
+                .problems
+                .extend(absent.into_iter().map(|p| (name.namespace.clone(), p)));
         }
         let mut findings = std::mem::take(&mut loaded.findings);
         let problems = std::mem::take(&mut checked.problems);
-        findings.extend(problems.into_iter().map(|(namespace, p)| loaded.place(&namespace, p)));
+        findings.extend(
+            problems
+                .into_iter()
+                .map(|(namespace, p)| loaded.place(&namespace, p)),
+        );
         for finding in &findings {
             eprintln!("{finding}");
         }
@@ -50,10 +61,18 @@ impl Project {
         let objects = checked
             .connections
             .values()
-            .flat_map(|c| c.objects.values().map(|o| (Arc::clone(&c.connection), Arc::clone(o))))
+            .flat_map(|c| {
+                c.objects
+                    .values()
+                    .map(|o| (Arc::clone(&c.connection), Arc::clone(o)))
+            })
             .collect();
         let plans = checked.plans.into_values().map(Arc::new).collect();
-        Some(Self { plans, secrets: Arc::new(secrets), objects })
+        Some(Self {
+            plans,
+            secrets: Arc::new(secrets),
+            objects,
+        })
     }
 
     /// The Plans of these Syncs, or of all that aren't suspended.
@@ -61,7 +80,13 @@ impl Project {
     /// # Errors
     /// A name that no Sync has.
     pub fn pick(&self, names: &[String]) -> anyhow::Result<Vec<Arc<Plan>>> {
-        let known = || self.plans.iter().map(|plan| plan.name.name.as_str()).collect::<Vec<_>>().join(", ");
+        let known = || {
+            self.plans
+                .iter()
+                .map(|plan| plan.name.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         for name in names {
             if !self.plans.iter().any(|plan| plan.name.name == *name) {
                 anyhow::bail!("there is no Sync {name:?}; there is {}", known());
@@ -71,18 +96,37 @@ impl Project {
             [] => !plan.suspend && !plan.preview,
             names => names.contains(&plan.name.name),
         };
-        Ok(self.plans.iter().filter(|plan| wanted(plan)).cloned().collect())
+        Ok(self
+            .plans
+            .iter()
+            .filter(|plan| wanted(plan))
+            .cloned()
+            .collect())
     }
 
     /// An object of a Connection.
     ///
     /// # Errors
     /// A name that isn't there, with those that are.
-    pub fn object(&self, connection: &str, object: &str) -> anyhow::Result<(Arc<ConnectionPlan>, Arc<ObjectPlan>)> {
-        let found = self.objects.iter().find(|(c, o)| c.name == connection && o.name == object);
+    pub fn object(
+        &self,
+        connection: &str,
+        object: &str,
+    ) -> anyhow::Result<(Arc<ConnectionPlan>, Arc<ObjectPlan>)> {
+        let found = self
+            .objects
+            .iter()
+            .find(|(c, o)| c.name == connection && o.name == object);
         found.cloned().ok_or_else(|| {
-            let known: Vec<String> = self.objects.iter().map(|(c, o)| format!("{} {}", c.name, o.name)).collect();
-            anyhow::anyhow!("there is no object {object:?} of Connection {connection:?}; there is {}", known.join(", "))
+            let known: Vec<String> = self
+                .objects
+                .iter()
+                .map(|(c, o)| format!("{} {}", c.name, o.name))
+                .collect();
+            anyhow::anyhow!(
+                "there is no object {object:?} of Connection {connection:?}; there is {}",
+                known.join(", ")
+            )
         })
     }
 }

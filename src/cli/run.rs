@@ -23,7 +23,9 @@ use super::{Exit, Manifests};
 
 /// Run the Syncs of manifests on this machine
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 every Sync succeeded, 1 one failed or left work for the next run, 2 wrong usage.\nExample: syncline run -f examples/shop-to-crm --once")]
+#[command(
+    after_help = "Exit codes: 0 every Sync succeeded, 1 one failed or left work for the next run, 2 wrong usage.\nExample: syncline run -f examples/shop-to-crm --once"
+)]
 pub struct Run {
     #[command(flatten)]
     manifests: Manifests,
@@ -54,7 +56,9 @@ pub struct Run {
 impl Run {
     pub async fn run(mut self, output: OutputFormat) -> anyhow::Result<Exit> {
         let manifests = std::mem::take(&mut self.manifests);
-        let Some(project) = Project::open(manifests) else { return Ok(Exit::Problems) };
+        let Some(project) = Project::open(manifests) else {
+            return Ok(Exit::Problems);
+        };
         let plans = project.pick(&self.syncs)?;
         let secrets: Arc<dyn SecretSource> = project.secrets.clone();
         run(&self, plans, secrets, output).await
@@ -69,7 +73,13 @@ async fn run(
     output: OutputFormat,
 ) -> anyhow::Result<Exit> {
     let (stop, stopped) = watch::channel(false);
-    let mode = if args.watch { Mode::Watch } else { Mode::Once { patience: args.wait.to_std() } };
+    let mode = if args.watch {
+        Mode::Watch
+    } else {
+        Mode::Once {
+            patience: args.wait.to_std(),
+        }
+    };
     let options = Options {
         mode,
         full: args.full_refresh,
@@ -124,11 +134,16 @@ async fn show(syncs: Vec<(SyncName, Arc<Progress>)>, output: OutputFormat) {
         return std::future::pending().await;
     }
     let bars = MultiProgress::new();
-    let style = ProgressStyle::with_template("{spinner} {prefix:.bold} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{spinner} {prefix:.bold} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let rows: Vec<(ProgressBar, Arc<Progress>)> = syncs
         .into_iter()
         .map(|(name, progress)| {
-            let bar = bars.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(name.name));
+            let bar = bars.add(
+                ProgressBar::new_spinner()
+                    .with_style(style.clone())
+                    .with_prefix(name.name),
+            );
             (bar, progress)
         })
         .collect();

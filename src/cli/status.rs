@@ -20,7 +20,11 @@ pub async fn run(state: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
         }
     }
     let good = rows.iter().all(|(_, known, totals)| {
-        totals.dead_letters() == 0 && known.last_run.as_ref().is_none_or(|run| run.outcome == "Succeeded")
+        totals.dead_letters() == 0
+            && known
+                .last_run
+                .as_ref()
+                .is_none_or(|run| run.outcome == "Succeeded")
     });
     match format {
         OutputFormat::Json => {
@@ -39,11 +43,22 @@ pub async fn run(state: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
                 .collect();
             print_json(&list)?;
         }
-        OutputFormat::Text if rows.is_empty() => print(&format!("{}: nothing has run yet\n", state.display()))?,
+        OutputFormat::Text if rows.is_empty() => {
+            print(&format!("{}: nothing has run yet\n", state.display()))?
+        }
         OutputFormat::Text => {
             let mut table = comfy_table::Table::new();
             table.load_preset(comfy_table::presets::UTF8_BORDERS_ONLY);
-            table.set_header(["SYNC", "LAST RUN", "LAST SCAN", "LINKS", "WAITING", "RETRYING", "DEAD", "MESSAGE"]);
+            table.set_header([
+                "SYNC",
+                "LAST RUN",
+                "LAST SCAN",
+                "LINKS",
+                "WAITING",
+                "RETRYING",
+                "DEAD",
+                "MESSAGE",
+            ]);
             for (sync, known, totals) in &rows {
                 let run = known.last_run.clone().unwrap_or_default();
                 table.add_row([
@@ -64,5 +79,7 @@ pub async fn run(state: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
 }
 
 fn time(millis: i64) -> String {
-    jiff::Timestamp::from_millisecond(millis).map(|t| t.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(millis)
+        .map(|t| t.to_string())
+        .unwrap_or_default()
 }

@@ -8,7 +8,19 @@ use crate::runtime::local::Finished;
 pub fn runs(finished: &[Finished]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["SYNC", "OUTCOME", "READ", "CREATED", "UPDATED", "UNCHANGED", "SKIPPED", "WAITING", "RETRYING", "DEAD", "TIME"]);
+    table.set_header([
+        "SYNC",
+        "OUTCOME",
+        "READ",
+        "CREATED",
+        "UPDATED",
+        "UNCHANGED",
+        "SKIPPED",
+        "WAITING",
+        "RETRYING",
+        "DEAD",
+        "TIME",
+    ]);
     for one in finished {
         let counts = one.report.counts;
         table.add_row([
@@ -22,7 +34,10 @@ pub fn runs(finished: &[Finished]) -> String {
             one.totals.waiting.to_string(),
             (one.totals.retrying + one.totals.unknown).to_string(),
             one.totals.dead_letters().to_string(),
-            format!("{:.1} s", (one.report.ended - one.report.started) as f64 / 1000.0),
+            format!(
+                "{:.1} s",
+                (one.report.ended - one.report.started) as f64 / 1000.0
+            ),
         ]);
     }
     for column in table.column_iter_mut().skip(2) {
@@ -31,8 +46,17 @@ pub fn runs(finished: &[Finished]) -> String {
     let mut text = format!("{table}\n");
     for one in finished {
         if !one.totals.dead.is_empty() {
-            let reasons: Vec<String> = one.totals.dead.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-            text.push_str(&format!("{}: dead letters: {}\n", one.sync.name, reasons.join(", ")));
+            let reasons: Vec<String> = one
+                .totals
+                .dead
+                .iter()
+                .map(|(reason, count)| format!("{count} {reason}"))
+                .collect();
+            text.push_str(&format!(
+                "{}: dead letters: {}\n",
+                one.sync.name,
+                reasons.join(", ")
+            ));
         }
         if let Some(message) = &one.report.message {
             text.push_str(&format!("{}: {message}\n", one.sync.name));
@@ -45,7 +69,10 @@ pub fn runs(finished: &[Finished]) -> String {
 /// What the person would do next.
 fn next(finished: &[Finished]) -> String {
     if let Some(one) = finished.iter().find(|one| one.totals.dead_letters() > 0) {
-        return format!("next: syncline deadletters list -f DIR {}\n", one.sync.name);
+        return format!(
+            "next: syncline deadletters list {} --state DIR\n",
+            one.sync.name
+        );
     }
     if finished.iter().any(|one| one.report.outcome != "Succeeded") {
         return "next: run the same command again; it goes on where it stopped\n".into();

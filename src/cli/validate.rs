@@ -89,16 +89,22 @@ impl Report {
         let tests = run_tests(&mut checked);
         for (name, connection) in &checked.connections {
             // The credentials may well be elsewhere than where manifests are checked.
-            let absent = missing(&connection.connection, secrets).into_iter().map(|p| Problem {
-                severity: Severity::Warning,
-                ..p
-            });
+            let absent = missing(&connection.connection, secrets)
+                .into_iter()
+                .map(|p| Problem {
+                    severity: Severity::Warning,
+                    ..p
+                });
             let absent: Vec<_> = absent.map(|p| (name.namespace.clone(), p)).collect();
             checked.problems.extend(absent);
         }
         let mut problems = std::mem::take(&mut loaded.findings);
         let found = std::mem::take(&mut checked.problems);
-        problems.extend(found.into_iter().map(|(namespace, p)| loaded.place(&namespace, p)));
+        problems.extend(
+            found
+                .into_iter()
+                .map(|(namespace, p)| loaded.place(&namespace, p)),
+        );
         problems.sort_by(|a, b| place(a).cmp(&place(b)));
         let resources = loaded
             .origins()
@@ -140,7 +146,11 @@ impl Report {
         for resource in &self.resources {
             lines.extend(resource.lines());
         }
-        let errors = self.problems.iter().filter(|f| f.problem.is_error()).count();
+        let errors = self
+            .problems
+            .iter()
+            .filter(|f| f.problem.is_error())
+            .count();
         let warnings = self.problems.len() - errors;
         lines.push(format!(
             "{}, {}, {}",

@@ -67,10 +67,16 @@ impl Expression {
     /// A text that is too long or nested, no CEL, or uses another variable.
     pub fn compile(text: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
         let expression = Self::parse(text)?;
-        let unknown = expression.uses.keys().find(|name| !variables.contains(&name.as_str()));
+        let unknown = expression
+            .uses
+            .keys()
+            .find(|name| !variables.contains(&name.as_str()));
         if let Some(name) = unknown {
             let known = variables.join(", ");
-            return Err(error(text, format!("there is no variable {name:?} here; there is {known}")));
+            return Err(error(
+                text,
+                format!("there is no variable {name:?} here; there is {known}"),
+            ));
         }
         Ok(expression)
     }
@@ -80,7 +86,10 @@ impl Expression {
             return Err(error(text, format!("longer than {MAX_TEXT} bytes")));
         }
         if nesting(text) > MAX_DEPTH {
-            return Err(error(text, format!("brackets nested deeper than {MAX_DEPTH}")));
+            return Err(error(
+                text,
+                format!("brackets nested deeper than {MAX_DEPTH}"),
+            ));
         }
         let owned = text.to_owned();
         let parser = std::thread::Builder::new()
@@ -98,9 +107,17 @@ impl Expression {
             return Err(error(text, format!("nested deeper than {MAX_DEPTH}")));
         }
         if walk.loops > MAX_LOOPS {
-            return Err(error(text, format!("more than {MAX_LOOPS} loops inside each other")));
+            return Err(error(
+                text,
+                format!("more than {MAX_LOOPS} loops inside each other"),
+            ));
         }
-        Ok(Self { text: text.to_owned(), program: Arc::new(program), loops: walk.loops, uses: Arc::new(walk.uses) })
+        Ok(Self {
+            text: text.to_owned(),
+            program: Arc::new(program),
+            loops: walk.loops,
+            uses: Arc::new(walk.uses),
+        })
     }
 
     /// The text as written.
@@ -114,19 +131,26 @@ impl Expression {
     /// # Errors
     /// What CEL says, a list longer than the bounds, or a result that JSON cannot hold.
     pub fn evaluate(&self, variables: &[Variable<'_>]) -> Result<Value, ExpressionError> {
-        let most = if self.loops > 1 { MAX_ITEMS_NESTED } else { MAX_ITEMS };
+        let most = if self.loops > 1 {
+            MAX_ITEMS_NESTED
+        } else {
+            MAX_ITEMS
+        };
         let result = FUNCTIONS.with(|functions| {
             let mut scope = functions.new_inner_scope();
             for (name, value) in variables {
                 match self.uses.get(*name) {
                     None => {}
                     Some(fields) => {
-                        let value = convert(value, fields.as_ref(), most).map_err(|p| error(&self.text, p))?;
+                        let value = convert(value, fields.as_ref(), most)
+                            .map_err(|p| error(&self.text, p))?;
                         scope.add_variable_from_value(*name, value);
                     }
                 }
             }
-            self.program.execute(&scope).map_err(|e| error(&self.text, e.to_string()))
+            self.program
+                .execute(&scope)
+                .map_err(|e| error(&self.text, e.to_string()))
         })?;
         json(&result).map_err(|problem| error(&self.text, problem))
     }
@@ -146,7 +170,10 @@ impl Expression {
 fn error(text: &str, problem: String) -> ExpressionError {
     let mut text = text.to_owned();
     if text.len() > 200 {
-        let end = (0..=200).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=200)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }
@@ -183,7 +210,9 @@ impl Walk {
         if depth > MAX_DEPTH {
             return;
         }
-        let each = |walk: &mut Self, trees: &[&Tree]| trees.iter().for_each(|t| walk.visit(t, depth + 1, loops));
+        let each = |walk: &mut Self, trees: &[&Tree]| {
+            trees.iter().for_each(|t| walk.visit(t, depth + 1, loops))
+        };
         match &tree.expr {
             Expr::Unspecified | Expr::Literal(_) => {}
             Expr::Ident(name) => self.note(name, None),
@@ -214,7 +243,12 @@ impl Walk {
         }
     }
 
-    fn entries(&mut self, entries: &[kube_cel::cel::common::ast::IdedEntryExpr], depth: usize, loops: usize) {
+    fn entries(
+        &mut self,
+        entries: &[kube_cel::cel::common::ast::IdedEntryExpr],
+        depth: usize,
+        loops: usize,
+    ) {
         for entry in entries {
             match &entry.expr {
                 EntryExpr::StructField(field) => self.visit(&field.value, depth + 1, loops),
@@ -231,7 +265,10 @@ impl Walk {
         if name.starts_with('@') || name.starts_with("__") || self.bound.iter().any(|b| b == name) {
             return;
         }
-        let entry = self.uses.entry(name.to_owned()).or_insert_with(|| Some(BTreeSet::new()));
+        let entry = self
+            .uses
+            .entry(name.to_owned())
+            .or_insert_with(|| Some(BTreeSet::new()));
         match (entry.as_mut(), field) {
             (Some(fields), Some(field)) => {
                 fields.insert(field.to_owned());
@@ -260,11 +297,13 @@ fn convert(value: &Value, fields: Option<&BTreeSet<String>>, most: usize) -> Res
             }
             Ok(Cel::Map(map.into()))
         }
-        (Value::Array(items), _) if items.len() > most => {
-            Err(format!("a list of {} items is more than an expression like this may see ({most})", items.len()))
-        }
+        (Value::Array(items), _) if items.len() > most => Err(format!(
+            "a list of {} items is more than an expression like this may see ({most})",
+            items.len()
+        )),
         (Value::Array(items), _) => {
-            let items: Result<Vec<Cel>, String> = items.iter().map(|item| convert(item, None, most)).collect();
+            let items: Result<Vec<Cel>, String> =
+                items.iter().map(|item| convert(item, None, most)).collect();
             Ok(Cel::List(Arc::new(items?)))
         }
         (Value::Null, _) => Ok(Cel::Null),
@@ -284,9 +323,9 @@ fn json(value: &Cel) -> Result<Value, String> {
         Cel::Bool(flag) => Value::Bool(*flag),
         Cel::Int(int) => Value::from(*int),
         Cel::UInt(uint) => Value::from(*uint),
-        Cel::Float(float) => {
-            Value::Number(Number::from_f64(*float).ok_or("the result is not a number that JSON can hold")?)
-        }
+        Cel::Float(float) => Value::Number(
+            Number::from_f64(*float).ok_or("the result is not a number that JSON can hold")?,
+        ),
         Cel::String(text) => Value::String(text.as_ref().clone()),
         Cel::Bytes(bytes) => Value::from(bytes.as_ref().clone()),
         Cel::List(items) => Value::Array(items.iter().map(json).collect::<Result<_, _>>()?),
@@ -299,7 +338,12 @@ fn json(value: &Cel) -> Result<Value, String> {
         }
         Cel::Timestamp(time) => Value::String(time.to_rfc3339()),
         Cel::Duration(duration) => Value::String(format!("{}ms", duration.num_milliseconds())),
-        other => return Err(format!("the result is a {}, which JSON cannot hold", other.type_of())),
+        other => {
+            return Err(format!(
+                "the result is a {}, which JSON cannot hold",
+                other.type_of()
+            ));
+        }
     })
 }
 
@@ -335,11 +379,17 @@ mod tests {
     fn an_expression_sees_fields_types_and_the_kubernetes_functions() {
         let record = json!({"orders": 12, "name": "Ada", "tags": ["a", "b"], "big": u64::MAX});
         for (text, expected) in [
-            (r#"has(record.orders) && record.orders > 10 ? "vip" : "standard""#, json!("vip")),
+            (
+                r#"has(record.orders) && record.orders > 10 ? "vip" : "standard""#,
+                json!("vip"),
+            ),
             (r#"has(record.none) ? 1 : 2"#, json!(2)),
             (r#"record.name.lowerAscii()"#, json!("ada")),
             (r#"record.tags.exists(t, t == "b")"#, json!(true)),
-            (r#"record.tags.map(t, t + record.name)"#, json!(["aAda", "bAda"])),
+            (
+                r#"record.tags.map(t, t + record.name)"#,
+                json!(["aAda", "bAda"]),
+            ),
             ("record.big", json!(u64::MAX)),
             (r#"record["name"]"#, json!("Ada")),
         ] {
@@ -349,8 +399,13 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_named_with_the_known_ones() {
-        let problem = Expression::compile("recrod.x == 1", &["record"]).unwrap_err().problem;
-        assert!(problem.contains("recrod") && problem.contains("record"), "{problem}");
+        let problem = Expression::compile("recrod.x == 1", &["record"])
+            .unwrap_err()
+            .problem;
+        assert!(
+            problem.contains("recrod") && problem.contains("record"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -205,7 +205,10 @@ impl Template {
         scope
             .namespace(placeholder.namespace)
             .ok_or_else(|| {
-                let problem = format!("cannot be filled, there is no {} here", placeholder.namespace);
+                let problem = format!(
+                    "cannot be filled, there is no {} here",
+                    placeholder.namespace
+                );
                 self.lacks(placeholder, &problem)
             })
             .and_then(|root| {
@@ -249,7 +252,10 @@ fn parse_segments(text: &str, namespaces: &[&str]) -> Result<Vec<Segment>, Strin
             segments.push(Segment::Literal(std::mem::take(&mut literal).into()));
         }
         let end = placeholder_end(from).ok_or("has ${ without }; write $${ for the characters")?;
-        segments.push(Segment::Placeholder(placeholder(&from[2..end], namespaces)?));
+        segments.push(Segment::Placeholder(placeholder(
+            &from[2..end],
+            namespaces,
+        )?));
         placeholders += 1;
         if placeholders > MAX_PLACEHOLDERS {
             return Err(format!("has more than {MAX_PLACEHOLDERS} placeholders"));
@@ -293,7 +299,10 @@ fn placeholder(text: &str, namespaces: &[&str]) -> Result<Placeholder, String> {
         .into_iter()
         .find(|n| *n == name && namespaces.contains(n))
         .ok_or_else(|| {
-            format!("${{{text}}} names {name:?}, which is not known here; known are: {}", known())
+            format!(
+                "${{{text}}} names {name:?}, which is not known here; known are: {}",
+                known()
+            )
         })?;
     let (path, filter) = split_filter(rest);
     let path = path.trim_end();
@@ -312,7 +321,10 @@ fn placeholder(text: &str, namespaces: &[&str]) -> Result<Placeholder, String> {
                 .map(|(_, filter)| *filter)
                 .ok_or_else(|| {
                     let known: Vec<_> = FILTERS.iter().map(|(name, _)| *name).collect();
-                    format!("has the unknown filter {name:?}; known are: {}", known.join(", "))
+                    format!(
+                        "has the unknown filter {name:?}; known are: {}",
+                        known.join(", ")
+                    )
                 })
         })
         .transpose()?;
@@ -400,127 +412,4 @@ impl<'de> Deserialize<'de> for Template {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn template(text: &str) -> Template {
-        Template::parse(text, &NAMESPACES).unwrap()
-    }
-
-    #[test]
-    fn placeholders_are_filled_and_an_escape_stays_text() {
-        let record = json!({"id": 7, "odd}|name": "x", "on": true});
-        let scope = Scope {
-            record: Some(&record),
-            ..Scope::default()
-        };
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("", ""),
-            ("a ${record.id} b ${record.on}", "a 7 b true"),
-            ("$${record.id} $ $$ ${ record.id }", "${record.id} $ $$ 7"),
-            (r#"${record["odd}|name"]}!"#, "x!"),
-        ] {
-            assert_eq!(template(text).render(&scope).unwrap(), expected, "{text}");
-        }
-        assert!(template("$${record.id}").is_literal());
-    }
-
-    #[test]
-    fn a_placeholder_that_is_the_whole_text_keeps_its_type() {
-        let record = json!({"id": 7, "list": [1]});
-        let scope = Scope {
-            record: Some(&record),
-            ..Scope::default()
-        };
-        let value = |text: &str| template(text).render_value(&scope).unwrap();
-        assert_eq!(value("${record.id}"), json!(7));
-        assert_eq!(value("${record.list}"), json!([1]));
-        assert_eq!(value("${record}"), record);
-        assert_eq!(value("n${record.id}"), json!("n7"));
-        assert_eq!(value("${record.list | json}"), json!("[1]"));
-    }
-
-    #[test]
-    fn a_filter_quotes_a_value() {
-        let matching = json!({"Name": r#"O'Hara "\"#});
-        let scope = Scope {
-            matching: Some(&matching),
-            ..Scope::default()
-        };
-        let text = |text: &str| template(text).render(&scope).unwrap();
-        assert_eq!(text("${match.Name | backslash}"), r#"O\'Hara \"\\"#);
-        assert_eq!(text("${match.Name|doubled}"), r#"O''Hara "\"#);
-        assert_eq!(text("${match.Name | json}"), r#""O'Hara \"\\""#);
-        assert_eq!(text("${match.Name | urlencode}"), "O%27Hara%20%22%5C");
-    }
-
-    #[test]
-    fn in_a_url_every_value_is_encoded_and_none_changes_the_path() {
-        let key = json!({"id": "a/b?c=ü", "n": 5, "empty": "", "up": "..", "fine": "..."});
-        let scope = Scope {
-            key: Some(&key),
-            ..Scope::default()
-        };
-        let url = |text: &str| template(text).render_url(&scope);
-        assert_eq!(
-            url("/x/${key.id}?n=${key.n}").unwrap(),
-            "/x/a%2Fb%3Fc%3D%C3%BC?n=5"
-        );
-        assert_eq!(url("/${key.id | urlencode}").unwrap(), "/a%2Fb%3Fc%3D%C3%BC");
-        assert_eq!(url("/${key.fine}").unwrap(), "/...");
-        assert!(url("/${key.empty}").is_err());
-        assert!(url("/${key.up}/x").is_err());
-    }
-
-    #[test]
-    fn what_is_missing_or_unknown_is_named() {
-        let record = json!({"none": null, "list": []});
-        let scope = Scope {
-            record: Some(&record),
-            ..Scope::default()
-        };
-        let problem = |text: &str| template(text).render(&scope).unwrap_err().problem;
-        assert_eq!(problem("${record.a.b}!"), "${record.a.b} has no value");
-        assert_eq!(problem("${record.none}!"), "${record.none} is null");
-        assert!(problem("${record.list}!").contains("filter json"));
-        assert!(problem("${parent.id}").contains("there is no parent here"));
-        for (text, part) in [
-            ("${nothing.x}", "known are: record, key"),
-            ("${page.x}", "known are: record, key"),
-            ("${}", "known are: record, key"),
-            ("${record.x", "without }"),
-            ("${record.}", "ends with a dot"),
-            ("${record.x | shout}", "unknown filter \"shout\""),
-            ("${record.x y}", "odd names"),
-        ] {
-            let error = Template::parse(text, &["record", "key"]).unwrap_err();
-            assert!(error.problem.contains(part), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_paths_of_a_namespace_come_once() {
-        let made = template("${source.id}/${source.a.b}/${source.id}/${key.x}");
-        let paths: Vec<_> = made.paths_of("source").iter().map(Path::to_string).collect();
-        assert_eq!(paths, ["id", "a.b"]);
-        let again: Template = serde_json::from_value(json!(made)).unwrap();
-        assert_eq!(again, made);
-    }
-
-    proptest! {
-        #[test]
-        fn parsing_never_panics(text in any::<String>()) {
-            let _ = Template::parse(&text, &NAMESPACES);
-            let _ = Template::parse(&format!("${{record{text}}}"), &NAMESPACES);
-        }
-
-        #[test]
-        fn text_without_a_dollar_is_itself(text in "[^$]{0,40}") {
-            prop_assert_eq!(template(&text).render(&Scope::default()).unwrap(), text);
-        }
-    }
-}
+mod tests;

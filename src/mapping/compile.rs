@@ -15,16 +15,29 @@ use super::split::Split;
 
 /// Compiles all fields; every problem is reported.
 pub fn fields(spec: &MappingSpec) -> Result<Vec<Field>, Vec<CompileError>> {
-    let specs: Vec<FieldWithInner> =
-        spec.fields.iter().map(|f| FieldWithInner { field: f.general(), inner: f.inner() }).collect();
+    let specs: Vec<FieldWithInner> = spec
+        .fields
+        .iter()
+        .map(|f| FieldWithInner {
+            field: f.general(),
+            inner: f.inner(),
+        })
+        .collect();
     let mut compiler = Compiler::default();
     let fields = compiler.all(&specs, "spec.fields");
     for (index, test) in spec.tests.iter().enumerate() {
         if test.expect.is_some() == test.rejects.is_some() {
-            compiler.problem(format!("spec.tests[{index}]"), "a test needs either `expect` or `rejects`");
+            compiler.problem(
+                format!("spec.tests[{index}]"),
+                "a test needs either `expect` or `rejects`",
+            );
         }
     }
-    if compiler.problems.is_empty() { Ok(fields) } else { Err(compiler.problems) }
+    if compiler.problems.is_empty() {
+        Ok(fields)
+    } else {
+        Err(compiler.problems)
+    }
 }
 
 #[derive(Default)]
@@ -34,7 +47,10 @@ struct Compiler {
 
 impl Compiler {
     fn problem(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(CompileError { field: field.into(), message: message.into() });
+        self.problems.push(CompileError {
+            field: field.into(),
+            message: message.into(),
+        });
     }
 
     fn all(&mut self, specs: &[FieldWithInner], place: &str) -> Vec<Field> {
@@ -58,7 +74,10 @@ impl Compiler {
         let shape = self.shape(spec, place);
         let (name, to) = match (&field.to, &field.split) {
             (Some(_), Some(_)) => {
-                self.problem(place, "`to` does not go with `split`, which names its targets in `into`");
+                self.problem(
+                    place,
+                    "`to` does not go with `split`, which names its targets in `into`",
+                );
                 return None;
             }
             (None, Some(split)) => (split.into.join(", "), Path::default()),
@@ -68,16 +87,25 @@ impl Compiler {
                 return None;
             }
         };
-        let uses_default =
-            field.on_missing == Some(OnMissing::Default) || field.on_unmapped == Some(OnUnmapped::Default);
+        let uses_default = field.on_missing == Some(OnMissing::Default)
+            || field.on_unmapped == Some(OnUnmapped::Default);
         if uses_default != field.default.is_some() {
-            self.problem(place, "`default` goes with `onMissing: Default` or `onUnmapped: Default`");
+            self.problem(
+                place,
+                "`default` goes with `onMissing: Default` or `onUnmapped: Default`",
+            );
         }
         if field.on_unmapped.is_some() && field.translate.is_none() {
-            self.problem(format!("{place}.onUnmapped"), "has no effect without `translate`");
+            self.problem(
+                format!("{place}.onUnmapped"),
+                "has no effect without `translate`",
+            );
         }
         if field.on_unlinked.is_some() && field.lookup.is_none() {
-            self.problem(format!("{place}.onUnlinked"), "has no effect without `lookup`");
+            self.problem(
+                format!("{place}.onUnlinked"),
+                "has no effect without `lookup`",
+            );
         }
         let text = field.text.clone().unwrap_or_default();
         Some(Field {
@@ -93,9 +121,17 @@ impl Compiler {
     }
 
     fn source(&mut self, field: &FieldSpec, place: &str) -> Option<Source> {
-        let given = [field.from.is_some(), field.value.is_some(), field.expr.is_some(), field.join.is_some()];
+        let given = [
+            field.from.is_some(),
+            field.value.is_some(),
+            field.expr.is_some(),
+            field.join.is_some(),
+        ];
         if given.iter().filter(|g| **g).count() != 1 {
-            self.problem(place, "exactly one of `from`, `value`, `expr` and `join` says where the value comes from");
+            self.problem(
+                place,
+                "exactly one of `from`, `value`, `expr` and `join` says where the value comes from",
+            );
             return None;
         }
         if let Some(from) = &field.from {
@@ -114,9 +150,16 @@ impl Compiler {
             };
         }
         let join = field.join.as_ref()?;
-        let from: Vec<Option<Path>> =
-            join.from.iter().enumerate().map(|(i, p)| self.path(p, &format!("{place}.join.from[{i}]"))).collect();
-        Some(Source::Join { from: from.into_iter().collect::<Option<_>>()?, separator: join.separator.clone() })
+        let from: Vec<Option<Path>> = join
+            .from
+            .iter()
+            .enumerate()
+            .map(|(i, p)| self.path(p, &format!("{place}.join.from[{i}]")))
+            .collect();
+        Some(Source::Join {
+            from: from.into_iter().collect::<Option<_>>()?,
+            separator: join.separator.clone(),
+        })
     }
 
     fn shape(&mut self, spec: &FieldWithInner, place: &str) -> Option<Shape> {
@@ -130,12 +173,19 @@ impl Compiler {
             spec.inner.is_some(),
         ];
         if given.iter().filter(|g| **g).count() > 1 {
-            self.problem(place, "at most one of `split`, `translate`, `date`, `number`, `lookup` and `each`");
+            self.problem(
+                place,
+                "at most one of `split`, `translate`, `date`, `number`, `lookup` and `each`",
+            );
             return None;
         }
         let compiled = if let Some(split) = &field.split {
-            let into: Vec<Option<Path>> =
-                split.into.iter().enumerate().map(|(i, p)| self.target(p, &format!("{place}.split.into[{i}]"))).collect();
+            let into: Vec<Option<Path>> = split
+                .into
+                .iter()
+                .enumerate()
+                .map(|(i, p)| self.target(p, &format!("{place}.split.into[{i}]")))
+                .collect();
             return Some(Shape::Split(Split {
                 separator: split.separator.clone(),
                 into: into.into_iter().collect::<Option<_>>()?,
@@ -145,11 +195,17 @@ impl Compiler {
         } else if let Some(pairs) = &field.translate {
             for (index, pair) in pairs.iter().enumerate() {
                 if pairs[..index].iter().any(|other| other.from == pair.from) {
-                    self.problem(format!("{place}.translate[{index}].from"), format!("{} is listed already", pair.from));
+                    self.problem(
+                        format!("{place}.translate[{index}].from"),
+                        format!("{} is listed already", pair.from),
+                    );
                 }
             }
             Ok(Shape::Translate {
-                pairs: pairs.iter().map(|p| (p.from.clone(), p.to.clone())).collect(),
+                pairs: pairs
+                    .iter()
+                    .map(|p| (p.from.clone(), p.to.clone()))
+                    .collect(),
                 otherwise: field.on_unmapped.unwrap_or_default(),
             })
         } else if let Some(date) = &field.date {
@@ -157,23 +213,33 @@ impl Compiler {
         } else if let Some(number) = &field.number {
             NumberMap::compile(number, &format!("{place}.number")).map(Shape::Number)
         } else if let Some(name) = &field.lookup {
-            Ok(Shape::Lookup { name: name.clone(), otherwise: field.on_unlinked.unwrap_or_default() })
+            Ok(Shape::Lookup {
+                name: name.clone(),
+                otherwise: field.on_unlinked.unwrap_or_default(),
+            })
         } else if let Some(inner) = &spec.inner {
             Ok(Shape::Each(self.all(inner, &format!("{place}.each"))))
         } else {
             Ok(Shape::Plain)
         };
-        compiled.map_err(|(field, message)| self.problem(field, message)).ok()
+        compiled
+            .map_err(|(field, message)| self.problem(field, message))
+            .ok()
     }
 
     fn path(&mut self, text: &str, place: &str) -> Option<Path> {
-        Path::parse(text).map_err(|e| self.problem(place, e.to_string())).ok()
+        Path::parse(text)
+            .map_err(|e| self.problem(place, e.to_string()))
+            .ok()
     }
 
     fn target(&mut self, text: &str, place: &str) -> Option<Path> {
         let path = self.path(text, place)?;
         if path.is_root() {
-            self.problem(place, "the target record itself cannot be set; name a field");
+            self.problem(
+                place,
+                "the target record itself cannot be set; name a field",
+            );
             return None;
         }
         Some(path)

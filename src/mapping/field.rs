@@ -35,10 +35,16 @@ pub enum Source {
 pub enum Shape {
     Plain,
     Split(Split),
-    Translate { pairs: Vec<(Value, Value)>, otherwise: OnUnmapped },
+    Translate {
+        pairs: Vec<(Value, Value)>,
+        otherwise: OnUnmapped,
+    },
     Date(Box<DateMap>),
     Number(NumberMap),
-    Lookup { name: String, otherwise: OnUnlinked },
+    Lookup {
+        name: String,
+        otherwise: OnUnlinked,
+    },
     Each(Vec<Field>),
 }
 
@@ -68,7 +74,11 @@ pub fn shown(value: &Value) -> String {
 }
 
 /// Maps a record by all fields in order.
-pub fn apply_all(fields: &[Field], record: &Value, context: &Context<'_>) -> Result<Map<String, Value>, Stop> {
+pub fn apply_all(
+    fields: &[Field],
+    record: &Value,
+    context: &Context<'_>,
+) -> Result<Map<String, Value>, Stop> {
     let mut out = Value::Object(Map::new());
     for field in fields {
         field.apply(record, &mut out, context)?;
@@ -81,17 +91,27 @@ pub fn apply_all(fields: &[Field], record: &Value, context: &Context<'_>) -> Res
 
 impl Field {
     pub fn reject(&self, reason: &'static str, message: String) -> Stop {
-        Stop::Rejected(Box::new(Rejection { field: self.name.clone(), reason, message }))
+        Stop::Rejected(Box::new(Rejection {
+            field: self.name.clone(),
+            reason,
+            message,
+        }))
     }
 
     fn apply(&self, record: &Value, out: &mut Value, context: &Context<'_>) -> Result<(), Stop> {
-        let Some(value) = self.read(record)? else { return self.missing(out) };
+        let Some(value) = self.read(record)? else {
+            return self.missing(out);
+        };
         let mapped = match &self.shape {
             Shape::Plain => Some(value.into_owned()),
             Shape::Split(split) => return split.apply(self, &value, out),
             Shape::Translate { pairs, otherwise } => self.translate(pairs, *otherwise, &value)?,
             Shape::Date(date) => Some(date.apply(&value).map_err(|m| self.reject("BadDate", m))?),
-            Shape::Number(number) => Some(number.apply(&value, record).map_err(|m| self.reject("BadNumber", m))?),
+            Shape::Number(number) => Some(
+                number
+                    .apply(&value, record)
+                    .map_err(|m| self.reject("BadNumber", m))?,
+            ),
             Shape::Lookup { name, otherwise } => self.look_up(name, *otherwise, &value, context)?,
             Shape::Each(fields) => Some(self.each(fields, &value, context)?),
         };
@@ -103,7 +123,8 @@ impl Field {
 
     /// Sets a target path; a path through a value that another field set is the Mapping's mistake.
     pub fn put(&self, to: &Path, out: &mut Value, value: Value) -> Result<(), Stop> {
-        to.set(out, value).map_err(|e| self.reject("BadPath", e.to_string()))
+        to.set(out, value)
+            .map_err(|e| self.reject("BadPath", e.to_string()))
     }
 
     /// The source value with its text options applied; `None` when it is missing.
@@ -119,15 +140,25 @@ impl Field {
                 Some(Cow::Owned(value))
             }
             Source::Join { from, separator } => {
-                let parts: Vec<String> = from.iter().filter_map(|p| p.get(record)).filter_map(scalar_text).collect();
+                let parts: Vec<String> = from
+                    .iter()
+                    .filter_map(|p| p.get(record))
+                    .filter_map(scalar_text)
+                    .collect();
                 (!parts.is_empty()).then(|| Cow::Owned(Value::String(parts.join(separator))))
             }
         };
         let fixed_null = matches!(self.source, Source::Value(_));
-        let Some(value) = value.filter(|v| fixed_null || !v.is_null()) else { return Ok(None) };
+        let Some(value) = value.filter(|v| fixed_null || !v.is_null()) else {
+            return Ok(None);
+        };
         match value.as_ref() {
             Value::String(text) if self.trim || self.case.is_some() => {
-                let text = if self.trim { text.trim() } else { text.as_str() };
+                let text = if self.trim {
+                    text.trim()
+                } else {
+                    text.as_str()
+                };
                 if self.trim && text.is_empty() {
                     return Ok(None);
                 }
@@ -159,10 +190,17 @@ impl Field {
             OnMissing::Null => &Value::Null,
             OnMissing::Default => &self.default,
         };
-        targets.into_iter().try_for_each(|to| self.put(to, out, value.clone()))
+        targets
+            .into_iter()
+            .try_for_each(|to| self.put(to, out, value.clone()))
     }
 
-    fn translate(&self, pairs: &[(Value, Value)], otherwise: OnUnmapped, value: &Value) -> Result<Option<Value>, Stop> {
+    fn translate(
+        &self,
+        pairs: &[(Value, Value)],
+        otherwise: OnUnmapped,
+        value: &Value,
+    ) -> Result<Option<Value>, Stop> {
         if let Some((_, to)) = pairs.iter().find(|(from, _)| from == value) {
             return Ok(Some(to.clone()));
         }
@@ -170,13 +208,23 @@ impl Field {
             OnUnmapped::Omit => Ok(None),
             OnUnmapped::Default => Ok(Some(self.default.clone())),
             OnUnmapped::Keep => Ok(Some(value.clone())),
-            OnUnmapped::Reject => {
-                Err(self.reject("Unmapped", format!("{} has no translation; add it, or set onUnmapped", shown(value))))
-            }
+            OnUnmapped::Reject => Err(self.reject(
+                "Unmapped",
+                format!(
+                    "{} has no translation; add it, or set onUnmapped",
+                    shown(value)
+                ),
+            )),
         }
     }
 
-    fn look_up(&self, name: &str, otherwise: OnUnlinked, value: &Value, context: &Context<'_>) -> Result<Option<Value>, Stop> {
+    fn look_up(
+        &self,
+        name: &str,
+        otherwise: OnUnlinked,
+        value: &Value,
+        context: &Context<'_>,
+    ) -> Result<Option<Value>, Stop> {
         if let Value::Array(items) = value {
             let mut ids = Vec::with_capacity(items.len());
             for item in items {
@@ -187,7 +235,13 @@ impl Field {
         self.look_up_one(name, otherwise, value, context)
     }
 
-    fn look_up_one(&self, name: &str, otherwise: OnUnlinked, value: &Value, context: &Context<'_>) -> Result<Option<Value>, Stop> {
+    fn look_up_one(
+        &self,
+        name: &str,
+        otherwise: OnUnlinked,
+        value: &Value,
+        context: &Context<'_>,
+    ) -> Result<Option<Value>, Stop> {
         let Some(wanted) = lookup_key(name, value) else {
             return Err(self.reject("BadKey", format!("{} cannot be a key", shown(value))));
         };
@@ -197,9 +251,10 @@ impl Field {
         match otherwise {
             OnUnlinked::Wait => Err(Stop::Waiting(Box::new(wanted))),
             OnUnlinked::Omit => Ok(None),
-            OnUnlinked::Reject => {
-                Err(self.reject("Unlinked", format!("record {} is not linked by lookup {name}", wanted.key)))
-            }
+            OnUnlinked::Reject => Err(self.reject(
+                "Unlinked",
+                format!("record {} is not linked by lookup {name}", wanted.key),
+            )),
         }
     }
 
@@ -243,7 +298,9 @@ impl Field {
         if !self.has_lookup() {
             return;
         }
-        let Ok(Some(value)) = self.read(record) else { return };
+        let Ok(Some(value)) = self.read(record) else {
+            return;
+        };
         match (&self.shape, value.as_ref()) {
             (Shape::Lookup { name, .. }, Value::Array(items)) => {
                 wanted.extend(items.iter().filter_map(|item| lookup_key(name, item)));
@@ -270,10 +327,15 @@ impl Field {
             Shape::Plain | Shape::Lookup { .. } => Ok(()),
             Shape::Split(split) => split.invertible(),
             Shape::Translate { pairs, otherwise } => {
-                let unique = pairs.iter().enumerate().all(|(i, (_, to))| pairs[..i].iter().all(|(_, other)| other != to));
+                let unique = pairs
+                    .iter()
+                    .enumerate()
+                    .all(|(i, (_, to))| pairs[..i].iter().all(|(_, other)| other != to));
                 match (unique, otherwise) {
                     (false, _) => Err("two source values become the same target value"),
-                    (true, OnUnmapped::Omit | OnUnmapped::Default) => Err("unknown values are lost"),
+                    (true, OnUnmapped::Omit | OnUnmapped::Default) => {
+                        Err("unknown values are lost")
+                    }
                     (true, _) => Ok(()),
                 }
             }
@@ -286,5 +348,8 @@ impl Field {
 
 fn lookup_key(name: &str, value: &Value) -> Option<LookupKey> {
     let key = crate::record::Key::from_values([("key", Some(value))].into_iter()).ok()?;
-    Some(LookupKey { lookup: name.to_owned(), key })
+    Some(LookupKey {
+        lookup: name.to_owned(),
+        key,
+    })
 }

@@ -92,7 +92,9 @@ impl Mapping {
     /// The names of the lookups that fields use, each once.
     pub fn lookup_names(&self) -> Vec<&str> {
         let mut names = Vec::new();
-        self.fields.iter().for_each(|field| field.lookup_names(&mut names));
+        self.fields
+            .iter()
+            .for_each(|field| field.lookup_names(&mut names));
         names.sort_unstable();
         names.dedup();
         names
@@ -101,7 +103,9 @@ impl Mapping {
     /// The links that `record` needs, appended to `wanted`.
     pub fn lookups(&self, record: &Value, wanted: &mut Vec<LookupKey>) {
         if self.has_lookups {
-            self.fields.iter().for_each(|field| field.lookups(record, wanted));
+            self.fields
+                .iter()
+                .for_each(|field| field.lookups(record, wanted));
         }
     }
 
@@ -116,7 +120,10 @@ impl Mapping {
 
     /// Of each field, by the name of its target: why it cannot be turned around, if it can't.
     pub fn invertible(&self) -> Vec<(String, Result<(), &'static str>)> {
-        self.fields.iter().map(|field| (field.name.clone(), field.invertible())).collect()
+        self.fields
+            .iter()
+            .map(|field| (field.name.clone(), field.invertible()))
+            .collect()
     }
 
     /// How many tests the Mapping has.
@@ -130,7 +137,11 @@ impl Mapping {
             .iter()
             .enumerate()
             .filter_map(|(index, test)| {
-                self.run_test(test).map(|message| TestFailure { index, test: test.name.clone(), message })
+                self.run_test(test).map(|message| TestFailure {
+                    index,
+                    test: test.name.clone(),
+                    message,
+                })
             })
             .collect()
     }
@@ -141,19 +152,33 @@ impl Mapping {
             .iter()
             .filter_map(|link| {
                 let key = Key::from_text(link.key.as_str());
-                Some((LookupKey { lookup: link.lookup.clone(), key }, TargetId::from_value(&link.id)?))
+                Some((
+                    LookupKey {
+                        lookup: link.lookup.clone(),
+                        key,
+                    },
+                    TargetId::from_value(&link.id)?,
+                ))
             })
             .collect();
         let got = self.apply(&Value::Object(test.given.clone()), &links);
         match (got, &test.expect, &test.rejects) {
             (Mapped::Record(got), Some(expect), None) => difference(expect, &got),
             (Mapped::Rejected(rejection), None, Some(field)) if rejection.field == *field => None,
-            (Mapped::Record(_), _, Some(field)) => Some(format!("expected field {field} to reject it, and it was mapped")),
-            (Mapped::Rejected(r), _, _) => Some(format!("field {} rejects it ({}): {}", r.field, r.reason, r.message)),
-            (Mapped::Waiting(lookup), _, _) => {
-                Some(format!("it waits for {} {}; give it in `links`", lookup.lookup, lookup.key))
+            (Mapped::Record(_), _, Some(field)) => Some(format!(
+                "expected field {field} to reject it, and it was mapped"
+            )),
+            (Mapped::Rejected(r), _, _) => Some(format!(
+                "field {} rejects it ({}): {}",
+                r.field, r.reason, r.message
+            )),
+            (Mapped::Waiting(lookup), _, _) => Some(format!(
+                "it waits for {} {}; give it in `links`",
+                lookup.lookup, lookup.key
+            )),
+            (Mapped::Record(_), None, None) => {
+                Some("a test needs either `expect` or `rejects`".into())
             }
-            (Mapped::Record(_), None, None) => Some("a test needs either `expect` or `rejects`".into()),
         }
     }
 }
@@ -164,7 +189,9 @@ fn difference(expect: &Map<String, Value>, got: &Map<String, Value>) -> Option<S
     for (name, expected) in expect {
         match got.get(name) {
             None => lines.push(format!("{name}: expected {expected}, got nothing")),
-            Some(got) if got != expected => lines.push(format!("{name}: expected {expected}, got {got}")),
+            Some(got) if got != expected => {
+                lines.push(format!("{name}: expected {expected}, got {got}"))
+            }
             Some(_) => {}
         }
     }

@@ -32,8 +32,8 @@ fn digits(code: &str) -> Option<u32> {
         return None;
     }
     Some(match code.as_str() {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND" | "VUV" | "XAF"
-        | "XOF" | "XPF" => 0,
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
+        | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
         "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
         "CLF" | "UYW" => 4,
         _ => 2,
@@ -42,26 +42,49 @@ fn digits(code: &str) -> Option<u32> {
 
 impl NumberMap {
     pub fn compile(spec: &NumberSpec, field: &str) -> Result<Self, (String, String)> {
-        let (parse, format) = (spec.parse.unwrap_or_default(), spec.format.unwrap_or_default());
+        let (parse, format) = (
+            spec.parse.unwrap_or_default(),
+            spec.format.unwrap_or_default(),
+        );
         let currency = match (&spec.currency, &spec.currency_code) {
-            (Some(_), Some(_)) => return Err((field.into(), "either `currency` or `currencyCode`, not both".into())),
-            (Some(path), None) => {
-                Currency::At(Path::parse(path).map_err(|e| (format!("{field}.currency"), e.to_string()))?)
+            (Some(_), Some(_)) => {
+                return Err((
+                    field.into(),
+                    "either `currency` or `currencyCode`, not both".into(),
+                ));
             }
+            (Some(path), None) => Currency::At(
+                Path::parse(path).map_err(|e| (format!("{field}.currency"), e.to_string()))?,
+            ),
             (None, Some(code)) => Currency::Fixed(digits(code).ok_or_else(|| {
-                (format!("{field}.currencyCode"), format!("{code:?} is no currency code of ISO 4217, such as EUR"))
+                (
+                    format!("{field}.currencyCode"),
+                    format!("{code:?} is no currency code of ISO 4217, such as EUR"),
+                )
             })?),
             (None, None) => Currency::None,
         };
         if parse == NumberNotation::Text {
-            return Err((format!("{field}.parse"), "Text is for `format` only; Decimal reads texts".into()));
+            return Err((
+                format!("{field}.parse"),
+                "Text is for `format` only; Decimal reads texts".into(),
+            ));
         }
         let minor = parse == NumberNotation::MinorUnits || format == NumberNotation::MinorUnits;
         if minor && matches!(currency, Currency::None) {
-            return Err((field.into(), "MinorUnits need `currency` (a path) or `currencyCode`".into()));
+            return Err((
+                field.into(),
+                "MinorUnits need `currency` (a path) or `currencyCode`".into(),
+            ));
         }
         let one = |text: &Option<String>| text.as_ref().and_then(|t| t.chars().next());
-        Ok(Self { parse, format, currency, decimal: one(&spec.decimal_separator), group: one(&spec.group_separator) })
+        Ok(Self {
+            parse,
+            format,
+            currency,
+            decimal: one(&spec.decimal_separator),
+            group: one(&spec.group_separator),
+        })
     }
 
     pub fn apply(&self, value: &Value, record: &Value) -> Result<Value, String> {
@@ -70,14 +93,15 @@ impl NumberMap {
             Currency::None => 0,
             Currency::Fixed(digits) => *digits,
             Currency::At(path) => match path.get(record) {
-                Some(Value::String(code)) => {
-                    digits(code).ok_or_else(|| format!("{code:?} is no currency code of ISO 4217"))?
-                }
+                Some(Value::String(code)) => digits(code)
+                    .ok_or_else(|| format!("{code:?} is no currency code of ISO 4217"))?,
                 _ => return Err(format!("the source has no currency at {path}")),
             },
         };
         if self.parse == NumberNotation::MinorUnits {
-            number = number.checked_mul(Decimal::new(1, digits)).ok_or("the number is too large")?;
+            number = number
+                .checked_mul(Decimal::new(1, digits))
+                .ok_or("the number is too large")?;
         }
         match self.format {
             NumberNotation::Decimal => json_number(number),
@@ -102,8 +126,13 @@ impl NumberMap {
             Value::String(text) => self.plain(text.trim()),
             other => return Err(format!("{} is not a number", shown(other))),
         };
-        let number = if text.contains(['e', 'E']) { Decimal::from_scientific(&text) } else { Decimal::from_str_exact(&text) };
-        let number = number.map_err(|_| format!("{} is not a number that can be kept exactly", shown(value)))?;
+        let number = if text.contains(['e', 'E']) {
+            Decimal::from_scientific(&text)
+        } else {
+            Decimal::from_str_exact(&text)
+        };
+        let number = number
+            .map_err(|_| format!("{} is not a number that can be kept exactly", shown(value)))?;
         if self.parse != NumberNotation::Decimal && !number.fract().is_zero() {
             return Err(format!("{} is not a whole number", shown(value)));
         }
@@ -116,16 +145,24 @@ impl NumberMap {
             return text.to_owned();
         }
         let decimal = self.decimal.unwrap_or('.');
-        text.chars().filter(|c| Some(*c) != self.group).map(|c| if c == decimal { '.' } else { c }).collect()
+        text.chars()
+            .filter(|c| Some(*c) != self.group)
+            .map(|c| if c == decimal { '.' } else { c })
+            .collect()
     }
 }
 
 fn whole(number: Decimal, source: &Value) -> Result<Value, String> {
     if !number.fract().is_zero() {
-        return Err(format!("{} has more digits than the target can hold", shown(source)));
+        return Err(format!(
+            "{} has more digits than the target can hold",
+            shown(source)
+        ));
     }
     let number = number.trunc();
-    i64::try_from(number).map(Value::from).map_err(|_| format!("{} is too large for a whole number", shown(source)))
+    i64::try_from(number)
+        .map(Value::from)
+        .map_err(|_| format!("{} is too large for a whole number", shown(source)))
 }
 
 /// The number as JSON, if JSON as everybody reads it keeps all its digits.
@@ -136,9 +173,19 @@ fn json_number(number: Decimal) -> Result<Value, String> {
     {
         return Ok(int.into());
     }
-    let exact = number.to_string().parse::<f64>().ok().and_then(Number::from_f64);
+    let exact = number
+        .to_string()
+        .parse::<f64>()
+        .ok()
+        .and_then(Number::from_f64);
     match exact {
-        Some(json) if Decimal::from_str_exact(&json.to_string()).is_ok_and(|back| back == number) => Ok(Value::Number(json)),
-        _ => Err(format!("{number} cannot be a JSON number without losing digits; use `format: Text`")),
+        Some(json)
+            if Decimal::from_str_exact(&json.to_string()).is_ok_and(|back| back == number) =>
+        {
+            Ok(Value::Number(json))
+        }
+        _ => Err(format!(
+            "{number} cannot be a JSON number without losing digits; use `format: Text`"
+        )),
     }
 }

@@ -27,7 +27,8 @@ impl Split {
                 (None, OnShort::Empty) => field.put(to, out, Value::String(String::new()))?,
                 (None, OnShort::Omit) => {}
                 (None, OnShort::Reject) => {
-                    let message = format!("{} has fewer than {} parts", shown(value), self.into.len());
+                    let message =
+                        format!("{} has fewer than {} parts", shown(value), self.into.len());
                     return Err(field.reject("TooShort", message));
                 }
             }

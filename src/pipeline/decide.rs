@@ -68,9 +68,13 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
             OnGone::DeadLetter => Next::Dead("Gone"),
             OnGone::Skip => Next::Skip,
         },
-        Class::VersionConflict if attempt.attempts < MOST_CONFLICTS => Next::Retry { in_doubt: false },
+        Class::VersionConflict if attempt.attempts < MOST_CONFLICTS => {
+            Next::Retry { in_doubt: false }
+        }
         Class::VersionConflict => Next::Dead("VersionConflict"),
-        Class::AlreadyExists if plan.target.object.find.is_some() && plan.matching.is_some() => Next::Adopt,
+        Class::AlreadyExists if plan.target.object.find.is_some() && plan.matching.is_some() => {
+            Next::Adopt
+        }
         Class::AlreadyExists => Next::Dead("AlreadyExists"),
     }
 }
@@ -87,7 +91,10 @@ fn passing(plan: &Plan, attempt: Attempt, in_doubt: bool) -> Next {
 /// A create whose answer is not known.
 pub fn lost_create(plan: &Plan, attempt: Attempt) -> Next {
     let guarantee = plan.guarantees.create.unwrap_or(Guarantee::Blind);
-    if guarantee == Guarantee::IdempotencyKey && !attempt.batched && within_ttl(plan, attempt.sent_ms) {
+    if guarantee == Guarantee::IdempotencyKey
+        && !attempt.batched
+        && within_ttl(plan, attempt.sent_ms)
+    {
         return Next::Resend;
     }
     if plan.target.object.find.is_some() && plan.matching.is_some() {

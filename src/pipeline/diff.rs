@@ -24,15 +24,30 @@ pub fn changes(current: Option<&Value>, mapped: &Map<String, Value>) -> Vec<Fiel
     found
 }
 
-fn collect(prefix: &str, current: Option<&Map<String, Value>>, mapped: &Map<String, Value>, found: &mut Vec<FieldChange>) {
+fn collect(
+    prefix: &str,
+    current: Option<&Map<String, Value>>,
+    mapped: &Map<String, Value>,
+    found: &mut Vec<FieldChange>,
+) {
     for (name, to) in mapped {
-        let field = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let field = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         let from = current.and_then(|c| c.get(name));
         match (from, to) {
             (Some(from), to) if same(from, to) => {}
             (None, Value::Null) if current.is_some() => {}
-            (from, Value::Object(inner)) => collect(&field, from.and_then(Value::as_object), inner, found),
-            (from, to) => found.push(FieldChange { field, from: from.cloned(), to: to.clone() }),
+            (from, Value::Object(inner)) => {
+                collect(&field, from.and_then(Value::as_object), inner, found)
+            }
+            (from, to) => found.push(FieldChange {
+                field,
+                from: from.cloned(),
+                to: to.clone(),
+            }),
         }
     }
 }
@@ -40,7 +55,9 @@ fn collect(prefix: &str, current: Option<&Map<String, Value>>, mapped: &Map<Stri
 /// Equality as a target means it: `12` and `12.0` are the same number.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || (a.as_f64().is_some() && a.as_f64() == b.as_f64() && a.is_f64() != b.is_f64()),
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || (a.as_f64().is_some() && a.as_f64() == b.as_f64() && a.is_f64() != b.is_f64())
+        }
         (a, b) => a == b,
     }
 }
@@ -48,14 +65,21 @@ fn same(a: &Value, b: &Value) -> bool {
 /// One 64-bit hash for each top-level field of a mapped record, so that the next version can be sent
 /// as its changed fields only.
 pub fn field_hashes(mapped: &Map<String, Value>) -> Vec<u8> {
-    mapped.iter().flat_map(|(name, value)| field_hash(name, value)).collect()
+    mapped
+        .iter()
+        .flat_map(|(name, value)| field_hash(name, value))
+        .collect()
 }
 
 /// The fields of `mapped` whose hash is not among `sent`.
 pub fn changed_fields(mapped: &Map<String, Value>, sent: &[u8]) -> Map<String, Value> {
     mapped
         .iter()
-        .filter(|(name, value)| !sent.chunks_exact(8).any(|hash| hash == field_hash(name, value)))
+        .filter(|(name, value)| {
+            !sent
+                .chunks_exact(8)
+                .any(|hash| hash == field_hash(name, value))
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
@@ -77,7 +101,9 @@ mod tests {
     #[test]
     fn only_fields_that_differ_are_changes() {
         let current = json!({"name": "Ada", "age": 3.0, "address": {"city": "Paris", "zip": "1"}, "own": true});
-        let mapped = map(json!({"name": "Ada", "age": 3, "address": {"city": "Lyon", "zip": "1"}, "gone": null}));
+        let mapped = map(
+            json!({"name": "Ada", "age": 3, "address": {"city": "Lyon", "zip": "1"}, "gone": null}),
+        );
         let found = changes(Some(&current), &mapped);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].field, "address.city");
@@ -87,12 +113,18 @@ mod tests {
     #[test]
     fn a_new_record_shows_all_its_fields() {
         let found = changes(None, &map(json!({"a": 1, "b": {"c": 2}})));
-        assert_eq!(found.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(), ["a", "b.c"]);
+        assert_eq!(
+            found.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(),
+            ["a", "b.c"]
+        );
     }
 
     #[test]
     fn changed_fields_are_found_by_their_hashes() {
         let sent = field_hashes(&map(json!({"a": 1, "b": "x"})));
-        assert_eq!(changed_fields(&map(json!({"a": 1, "b": "y", "c": 0})), &sent), map(json!({"b": "y", "c": 0})));
+        assert_eq!(
+            changed_fields(&map(json!({"a": 1, "b": "y", "c": 0})), &sent),
+            map(json!({"b": "y", "c": 0}))
+        );
     }
 }

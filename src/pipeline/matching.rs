@@ -47,5 +47,9 @@ pub fn confirms(plan: &MatchPlan, source: &Value, found: &Value) -> bool {
 
 fn comparable(text: &str, ignore_case: bool) -> String {
     let text = text.trim();
-    if ignore_case { text.to_lowercase() } else { text.to_owned() }
+    if ignore_case {
+        text.to_lowercase()
+    } else {
+        text.to_owned()
+    }
 }

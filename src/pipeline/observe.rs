@@ -41,7 +41,9 @@ pub enum Verdict {
 /// source going A → B → A ends as A; equal or undeclared moments follow the order of reading, which is
 /// the order of requests within one scan.
 pub fn observe(newest: Option<Newest<'_>>, raw: Fingerprint, moment: Option<&Moment>) -> Verdict {
-    let Some(newest) = newest else { return Verdict::Fresh };
+    let Some(newest) = newest else {
+        return Verdict::Fresh;
+    };
     if newest.raw == raw {
         return Verdict::Unchanged;
     }
@@ -70,23 +72,46 @@ mod tests {
     use super::*;
 
     fn newest(stage: Stage, raw: u128, moment: Option<&Moment>) -> Option<Newest<'_>> {
-        Some(Newest { stage, raw: Fingerprint(raw), moment })
+        Some(Newest {
+            stage,
+            raw: Fingerprint(raw),
+            moment,
+        })
     }
 
     #[test]
     fn the_way_back_from_b_to_a_is_a_change() {
-        assert_eq!(observe(newest(Stage::Unsent, 2, None), Fingerprint(1), None), Verdict::Fresh);
-        assert_eq!(observe(newest(Stage::InDoubt, 2, None), Fingerprint(1), None), Verdict::Behind);
-        assert_eq!(observe(newest(Stage::Applied, 1, None), Fingerprint(1), None), Verdict::Unchanged);
+        assert_eq!(
+            observe(newest(Stage::Unsent, 2, None), Fingerprint(1), None),
+            Verdict::Fresh
+        );
+        assert_eq!(
+            observe(newest(Stage::InDoubt, 2, None), Fingerprint(1), None),
+            Verdict::Behind
+        );
+        assert_eq!(
+            observe(newest(Stage::Applied, 1, None), Fingerprint(1), None),
+            Verdict::Unchanged
+        );
     }
 
     #[test]
     fn an_older_version_never_replaces_a_newer_one() {
         let (old, new) = (Moment::Time(10), Moment::Integer(20));
         for stage in [Stage::Applied, Stage::Unsent, Stage::InDoubt] {
-            assert_eq!(observe(newest(stage, 2, Some(&new)), Fingerprint(1), Some(&old)), Verdict::Superseded);
+            assert_eq!(
+                observe(newest(stage, 2, Some(&new)), Fingerprint(1), Some(&old)),
+                Verdict::Superseded
+            );
         }
-        assert_eq!(observe(newest(Stage::Applied, 2, Some(&old)), Fingerprint(1), Some(&new)), Verdict::Fresh);
+        assert_eq!(
+            observe(
+                newest(Stage::Applied, 2, Some(&old)),
+                Fingerprint(1),
+                Some(&new)
+            ),
+            Verdict::Fresh
+        );
     }
 
     #[test]

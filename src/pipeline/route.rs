@@ -28,7 +28,10 @@ pub fn route(plan: &Plan, linked: bool) -> Step {
         };
     }
     let may_create = mode != WriteMode::UpdateOnly
-        && plan.matching.as_ref().is_none_or(|m| m.on_none == OnNone::Create);
+        && plan
+            .matching
+            .as_ref()
+            .is_none_or(|m| m.on_none == OnNone::Create);
     if may_create && target.upsert.is_some() && mode == WriteMode::Upsert {
         Step::Upsert
     } else if plan.matching.is_some() && target.find.is_some() {
@@ -41,7 +44,10 @@ pub fn route(plan: &Plan, linked: bool) -> Step {
 /// The step for a record that has no match in the target.
 pub fn route_unmatched(plan: &Plan) -> Step {
     let may_create = plan.write.mode != WriteMode::UpdateOnly
-        && plan.matching.as_ref().is_none_or(|m| m.on_none == OnNone::Create);
+        && plan
+            .matching
+            .as_ref()
+            .is_none_or(|m| m.on_none == OnNone::Create);
     match may_create {
         true if plan.target.object.create.is_some() => Step::Create,
         true if plan.target.object.upsert.is_some() => Step::Upsert,

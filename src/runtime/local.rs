@@ -71,24 +71,44 @@ impl Local {
         options: Options,
     ) -> Result<Self, StartError> {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory)?);
-        let vault = Arc::new(Vault::open(directory, Arc::clone(&store)).map_err(StartError::Vault)?);
+        let vault =
+            Arc::new(Vault::open(directory, Arc::clone(&store)).map_err(StartError::Vault)?);
         let mut connectors = HashMap::new();
-        for connection in plans.iter().flat_map(|plan| [&plan.source.connection, &plan.target.connection]) {
+        for connection in plans
+            .iter()
+            .flat_map(|plan| [&plan.source.connection, &plan.target.connection])
+        {
             let name = name_of(connection);
             if !connectors.contains_key(&name) {
-                let connector =
-                    Connector::new(Arc::clone(connection), Arc::clone(secrets), vault.clone(), options.guard.clone())
-                        .map_err(StartError::Connection)?;
+                let connector = Connector::new(
+                    Arc::clone(connection),
+                    Arc::clone(secrets),
+                    vault.clone(),
+                    options.guard.clone(),
+                )
+                .map_err(StartError::Connection)?;
                 connectors.insert(name, connector);
             }
         }
-        let job = |plan| Job { plan, progress: Arc::default(), done: watch::Sender::new(false) };
-        Ok(Self { store, connectors, jobs: plans.into_iter().map(job).collect(), options })
+        let job = |plan| Job {
+            plan,
+            progress: Arc::default(),
+            done: watch::Sender::new(false),
+        };
+        Ok(Self {
+            store,
+            connectors,
+            jobs: plans.into_iter().map(job).collect(),
+            options,
+        })
     }
 
     /// The live figures of each Sync.
     pub fn progress(&self) -> Vec<(SyncName, Arc<Progress>)> {
-        self.jobs.iter().map(|job| (job.plan.name.clone(), Arc::clone(&job.progress))).collect()
+        self.jobs
+            .iter()
+            .map(|job| (job.plan.name.clone(), Arc::clone(&job.progress)))
+            .collect()
     }
 
     /// Runs all Syncs. In a single run a Sync begins when those that its lookups need have ended.
@@ -150,7 +170,10 @@ impl Local {
         self.jobs
             .iter()
             .filter(|other| other.plan.name != plan.name)
-            .filter(|other| self.reaches(&plan.name, &other.plan.name) && !self.reaches(&other.plan.name, &plan.name))
+            .filter(|other| {
+                self.reaches(&plan.name, &other.plan.name)
+                    && !self.reaches(&other.plan.name, &plan.name)
+            })
             .map(|other| other.done.subscribe())
             .collect()
     }
@@ -160,7 +183,9 @@ impl Local {
         let mut open = vec![from.clone()];
         let mut seen = Vec::new();
         while let Some(name) = open.pop() {
-            let Some(job) = self.jobs.iter().find(|job| job.plan.name == name) else { continue };
+            let Some(job) = self.jobs.iter().find(|job| job.plan.name == name) else {
+                continue;
+            };
             for lookup in &job.plan.lookups {
                 if lookup.sync == *to {
                     return true;
@@ -197,7 +222,12 @@ async fn run_one(setup: Setup, on: OnMismatch) -> Finished {
         }
     };
     let totals = totals_of(store.as_ref(), &sync).await.unwrap_or_default();
-    Finished { sync, report, totals, error }
+    Finished {
+        sync,
+        report,
+        totals,
+        error,
+    }
 }
 
 /// What the store has of a Sync.
@@ -210,5 +240,10 @@ pub async fn totals_of(store: &dyn Store, sync: &SyncName) -> Result<Totals, Sto
 
 /// The session of a Sync that has state, for looking and marking; it takes nothing over.
 pub async fn session_of(store: &dyn Store, sync: &SyncName) -> Result<Option<Session>, StoreError> {
-    Ok(store.list().await?.into_iter().map(|(session, _)| session).find(|session| session.sync == *sync))
+    Ok(store
+        .list()
+        .await?
+        .into_iter()
+        .map(|(session, _)| session)
+        .find(|session| session.sync == *sync))
 }

@@ -19,11 +19,17 @@ pub type Millis = i64;
 /// Why the store could not do what was asked. Nothing of the group was kept.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    #[error("the store {place} is in use by another syncline process; stop it, or give this one another --state")]
+    #[error(
+        "the store {place} is in use by another syncline process; stop it, or give this one another --state"
+    )]
     Locked { place: String },
-    #[error("the store {place} stayed locked by another program for {seconds} s; close what has it open and run again")]
+    #[error(
+        "the store {place} stayed locked by another program for {seconds} s; close what has it open and run again"
+    )]
     Busy { place: String, seconds: u64 },
-    #[error("the disk of {place} is full; make room and run again, nothing that was confirmed is lost")]
+    #[error(
+        "the disk of {place} is full; make room and run again, nothing that was confirmed is lost"
+    )]
     Full { place: String },
     #[error("another worker took over Sync {sync}; this one stops")]
     Fenced { sync: SyncName },
@@ -33,9 +39,19 @@ pub enum StoreError {
          {name}`; is it another system, start afresh with `--reset-state {name}`",
         name = sync.name
     )]
-    Mismatch { sync: SyncName, stored: Fingerprint, given: Fingerprint },
-    #[error("the store {place} was written by a newer syncline (schema {found}, this one knows {known}); use that version")]
-    Newer { place: String, found: i64, known: i64 },
+    Mismatch {
+        sync: SyncName,
+        stored: Fingerprint,
+        given: Fingerprint,
+    },
+    #[error(
+        "the store {place} was written by a newer syncline (schema {found}, this one knows {known}); use that version"
+    )]
+    Newer {
+        place: String,
+        found: i64,
+        known: i64,
+    },
     #[error("the store {place} failed: {problem}")]
     Broken { place: String, problem: String },
 }
@@ -168,7 +184,15 @@ impl Trouble {
     }
 
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Retry, Self::Unknown, Self::Waiting, Self::Dead, Self::Ambiguous].into_iter().find(|t| t.code() == code)
+        [
+            Self::Retry,
+            Self::Unknown,
+            Self::Waiting,
+            Self::Dead,
+            Self::Ambiguous,
+        ]
+        .into_iter()
+        .find(|t| t.code() == code)
     }
 
     /// Whether a person has to look at it.
@@ -233,12 +257,22 @@ pub struct Known {
 #[derive(Clone, Debug)]
 pub enum Change {
     /// T1: a page's records into the outbox. `states` has a byte for each entry.
-    Segment { number: u64, body: Vec<u8>, states: Vec<u8> },
+    Segment {
+        number: u64,
+        body: Vec<u8>,
+        states: Vec<u8>,
+    },
     /// T2 and T3: new states of a segment's entries; the segment goes when all are done.
-    Marks { number: u64, states: Vec<u8> },
+    Marks {
+        number: u64,
+        states: Vec<u8>,
+    },
     Link(Link),
     /// The link's target is gone, or what it has is not known: forget that it is applied.
-    Forget { key: Key, target_gone: bool },
+    Forget {
+        key: Key,
+        target_gone: bool,
+    },
     Exception(Box<Exception>),
     /// The exception of this key is over.
     Resolved(Key),
@@ -300,32 +334,66 @@ pub enum Pick {
 /// survives a power failure.
 pub trait Store: Send + Sync {
     /// Takes a Sync over: raises its epoch, so that whoever had it can change nothing any more.
-    fn open(&self, sync: &SyncName, identity: Fingerprint, on: OnMismatch) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>>;
+    fn open(
+        &self,
+        sync: &SyncName,
+        identity: Fingerprint,
+        on: OnMismatch,
+    ) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>>;
 
     /// The outbox as the last worker left it, oldest first.
     fn outbox(&self, session: &Session) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
 
     /// What is known of these keys, in their order; exceptions only when asked for.
-    fn known(&self, session: &Session, keys: Vec<Key>, exceptions: bool) -> BoxFuture<'_, Result<Vec<Known>, StoreError>>;
+    fn known(
+        &self,
+        session: &Session,
+        keys: Vec<Key>,
+        exceptions: bool,
+    ) -> BoxFuture<'_, Result<Vec<Known>, StoreError>>;
 
     /// The targets that other Syncs linked to these keys, in their order.
-    fn linked(&self, wanted: Vec<(SyncName, Key)>) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>>;
+    fn linked(
+        &self,
+        wanted: Vec<(SyncName, Key)>,
+    ) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>>;
 
     /// The source record that is linked with this match value.
-    fn by_match(&self, session: &Session, matching: i64) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+    fn by_match(
+        &self,
+        session: &Session,
+        matching: i64,
+    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
 
     /// The source record that is linked to this target record; only for Syncs with `match`.
-    fn by_target(&self, session: &Session, target: &TargetId) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+    fn by_target(
+        &self,
+        session: &Session,
+        target: &TargetId,
+    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
 
-    fn exceptions(&self, session: &Session, pick: Pick, limit: usize) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>>;
+    fn exceptions(
+        &self,
+        session: &Session,
+        pick: Pick,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>>;
 
     /// When the first exception is due that is not due at this moment.
-    fn next_due(&self, session: &Session, after: Millis) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
+    fn next_due(
+        &self,
+        session: &Session,
+        after: Millis,
+    ) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
 
     fn totals(&self, session: &Session) -> BoxFuture<'_, Result<Totals, StoreError>>;
 
     /// Applies a group of changes as one durable transaction.
-    fn commit(&self, session: &Session, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>>;
+    fn commit(
+        &self,
+        session: &Session,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>>;
 
     /// The Syncs that have state, with it. Changes nothing and takes nothing over.
     fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>>;

@@ -93,7 +93,10 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Decodes what [`encode`] made.
 pub fn decode(bytes: impl Into<Bytes>) -> Result<Vec<Entry>, Damaged> {
     let bytes = bytes.into();
-    let mut reader = Reader { bytes: &bytes, at: 0 };
+    let mut reader = Reader {
+        bytes: &bytes,
+        at: 0,
+    };
     if reader.array::<1>()? != [FORMAT] {
         return Err(Damaged(0));
     }
@@ -111,7 +114,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn slice(&mut self, length: usize) -> Result<Bytes, Damaged> {
-        let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len()).ok_or(Damaged(self.at))?;
+        let end = self
+            .at
+            .checked_add(length)
+            .filter(|end| *end <= self.bytes.len())
+            .ok_or(Damaged(self.at))?;
         let slice = self.bytes.slice(self.at..end);
         self.at = end;
         Ok(slice)
@@ -176,19 +183,31 @@ mod tests {
             ".*".prop_map(|t| Some(Moment::Text(t))),
         ];
         let blob = || prop::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from);
-        (".+", any::<u128>(), moment, any::<Option<i64>>(), any::<[u8; 16]>(), any::<i64>(), blob(), blob(), blob())
-            .prop_map(|(key, raw, moment, matching, token, seen, source, body, params)| Entry {
-                key: Key::from_text(key),
-                raw: Fingerprint(raw),
-                mapped: Fingerprint(!raw),
-                moment,
-                matching,
-                token,
-                seen,
-                source,
-                body,
-                params,
-            })
+        (
+            ".+",
+            any::<u128>(),
+            moment,
+            any::<Option<i64>>(),
+            any::<[u8; 16]>(),
+            any::<i64>(),
+            blob(),
+            blob(),
+            blob(),
+        )
+            .prop_map(
+                |(key, raw, moment, matching, token, seen, source, body, params)| Entry {
+                    key: Key::from_text(key),
+                    raw: Fingerprint(raw),
+                    mapped: Fingerprint(!raw),
+                    moment,
+                    matching,
+                    token,
+                    seen,
+                    source,
+                    body,
+                    params,
+                },
+            )
     }
 
     proptest! {

@@ -162,14 +162,22 @@ impl Flights {
     pub fn newest_version(&self, id: FlightId) -> Newest<'_> {
         let flight = &self.all[id];
         if let Some(behind) = &flight.behind {
-            return Newest { stage: Stage::InDoubt, raw: behind.raw, moment: behind.moment.as_ref() };
+            return Newest {
+                stage: Stage::InDoubt,
+                raw: behind.raw,
+                moment: behind.moment.as_ref(),
+            };
         }
         let stage = match flight.doing {
             Doing::Settling | Doing::Settled => Stage::Applied,
             Doing::Held | Doing::Ready if flight.forced != Some(Forced::Resolve) => Stage::Unsent,
             _ => Stage::InDoubt,
         };
-        Newest { stage, raw: flight.entry.raw, moment: flight.entry.moment.as_ref() }
+        Newest {
+            stage,
+            raw: flight.entry.raw,
+            moment: flight.entry.moment.as_ref(),
+        }
     }
 
     /// Adds a flight; behind the newest of its key where there is one.
@@ -190,7 +198,9 @@ impl Flights {
 
     /// Whether nothing older of its key is under way.
     pub fn is_head(&self, id: FlightId) -> bool {
-        self.chains.get(&self.all[id].entry.key).is_some_and(|(first, _)| *first == id)
+        self.chains
+            .get(&self.all[id].entry.key)
+            .is_some_and(|(first, _)| *first == id)
     }
 
     /// Takes a flight off its chain and away; returns the one that waited behind it.
@@ -255,7 +265,9 @@ impl Flights {
 
     /// Gives the match value back; the next parked flight becomes ready.
     pub fn give_matching(&mut self, value: i64) {
-        let Some(parked) = self.matching.remove(&value) else { return };
+        let Some(parked) = self.matching.remove(&value) else {
+            return;
+        };
         for id in parked.into_iter().rev() {
             if self.all.contains(id) && self.all[id].doing == Doing::Preparing {
                 self.all[id].doing = Doing::Ready;
@@ -266,7 +278,9 @@ impl Flights {
 
     /// Notes the state of a flight in its segment's vector; `true` when it has one.
     pub fn set_mark(&mut self, home: Home, state: u8) -> Option<u64> {
-        let Home::Segment { number, index } = home else { return None };
+        let Home::Segment { number, index } = home else {
+            return None;
+        };
         let segment = self.segments.get_mut(&number)?;
         if segment.states[index] != mark::DONE && state == mark::DONE {
             segment.left -= 1;
@@ -279,8 +293,13 @@ impl Flights {
     pub fn marks(&mut self, numbers: &HashSet<u64>) -> Vec<crate::state::Change> {
         let mut changes = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let Some(segment) = self.segments.get(number) else { continue };
-            changes.push(crate::state::Change::Marks { number: *number, states: segment.states.clone() });
+            let Some(segment) = self.segments.get(number) else {
+                continue;
+            };
+            changes.push(crate::state::Change::Marks {
+                number: *number,
+                states: segment.states.clone(),
+            });
             if segment.left == 0 {
                 self.segments.remove(number);
             }

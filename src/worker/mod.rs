@@ -3,7 +3,9 @@
 
 mod crash;
 mod flight;
+mod outcome;
 mod page;
+mod prepare;
 mod resolve;
 mod scan;
 mod send;
@@ -24,7 +26,9 @@ use tokio::time::Instant;
 use crate::connector::{Answer, Connector, Found};
 use crate::plan::Plan;
 use crate::record::{Failure, Verb};
-use crate::state::{Change, Counts, Exception, Known, Millis, RunReport, Session, Store, StoreError, SyncState};
+use crate::state::{
+    Change, Counts, Exception, Known, Millis, RunReport, Session, Store, StoreError, SyncState,
+};
 use flight::{FlightId, Flights};
 use scan::Reading;
 
@@ -73,7 +77,9 @@ pub struct Board {
 
 impl Default for Board {
     fn default() -> Self {
-        Self { links: watch::Sender::new(0) }
+        Self {
+            links: watch::Sender::new(0),
+        }
     }
 }
 
@@ -114,26 +120,41 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("reading {object} of Connection {connection}: {failure}")]
-    Source { connection: String, object: String, failure: Failure },
+    Source {
+        connection: String,
+        object: String,
+        failure: Failure,
+    },
     #[error("writing {object} of Connection {connection}: {failure}")]
-    Target { connection: String, object: String, failure: Failure },
+    Target {
+        connection: String,
+        object: String,
+        failure: Failure,
+    },
     #[error(
         "{count} records of Connection {connection} object {object} are gone from the target (404): is it another \
          tenant, or was it emptied? Nothing more is recreated; look at the target, then run again"
     )]
-    TargetSuspect { connection: String, object: String, count: u64 },
+    TargetSuspect {
+        connection: String,
+        object: String,
+        count: u64,
+    },
 }
 
 /// What a finished future brings.
 enum Event {
-    Page(Box<Reading>, Result<Option<crate::connector::Page>, Failure>),
+    Page(
+        Box<Reading>,
+        Result<Option<crate::connector::Page>, Failure>,
+    ),
     Known(Box<page::PageWork>),
     /// T1 of a page is durable: these flights may be sent.
     Committed(Vec<FlightId>, usize),
     /// T2: these creates may be sent.
     Noted(Vec<FlightId>),
     /// T3: these outcomes are durable.
-    Settled(Vec<settle::Outcome>),
+    Settled(Vec<outcome::Outcome>),
     Searched(FlightId, Box<Searched>),
     Answered(Vec<FlightId>, Verb, Answer),
     /// Exceptions that are due, and when the next one will be.
@@ -168,7 +189,7 @@ pub struct Worker {
     /// A page is being looked up; pages are judged one after another.
     judging: bool,
     /// Outcomes that wait for the commit under way.
-    outcomes: Vec<settle::Outcome>,
+    outcomes: Vec<outcome::Outcome>,
     settling: bool,
     reading: Option<Box<Reading>>,
     scanning: bool,
@@ -200,7 +221,10 @@ pub fn now() -> Millis {
 impl Worker {
     /// Takes the Sync over in the store and recovers what the last worker left.
     pub async fn open(setup: Setup, on: crate::state::OnMismatch) -> Result<Self, StoreError> {
-        let (session, state) = setup.store.open(&setup.plan.name, setup.plan.identity, on).await?;
+        let (session, state) = setup
+            .store
+            .open(&setup.plan.name, setup.plan.identity, on)
+            .await?;
         let totals = setup.store.totals(&session).await?;
         let linked = setup.board.links.subscribe();
         let full = setup.full;
@@ -339,7 +363,9 @@ impl Worker {
             Mode::Watch => false,
             Mode::Once { patience } => {
                 let idle = !self.scanning && self.flights.is_empty();
-                idle && self.due.is_none_or(|_| self.last_progress.elapsed() > patience)
+                idle && self
+                    .due
+                    .is_none_or(|_| self.last_progress.elapsed() > patience)
             }
         }
     }
@@ -350,7 +376,9 @@ impl Worker {
             wake = wake.min(held);
         }
         if let Some(due) = self.due.filter(|_| !self.asking_due) {
-            wake = wake.min(Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64));
+            wake = wake.min(
+                Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64),
+            );
         }
         wake
     }
@@ -366,19 +394,30 @@ impl Worker {
     /// The object that `${key.…}` and errors speak of.
     fn target_error(&self, failure: Failure) -> RunError {
         let target = &self.plan().target;
-        RunError::Target { connection: target.connection.name.clone(), object: target.object.name.clone(), failure }
+        RunError::Target {
+            connection: target.connection.name.clone(),
+            object: target.object.name.clone(),
+            failure,
+        }
     }
 
     fn source_error(&self, failure: Failure) -> RunError {
         let source = &self.plan().source;
-        RunError::Source { connection: source.connection.name.clone(), object: source.object.name.clone(), failure }
+        RunError::Source {
+            connection: source.connection.name.clone(),
+            object: source.object.name.clone(),
+            failure,
+        }
     }
 }
 
 /// A delay before the next try: full jitter over `initial` × 2^attempts, at most `longest`
 /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 pub fn backoff(initial: Duration, longest: Duration, attempts: u32) -> Duration {
-    let ceiling = initial.saturating_mul(2_u32.saturating_pow(attempts.min(20))).min(longest).max(Duration::from_millis(1));
+    let ceiling = initial
+        .saturating_mul(2_u32.saturating_pow(attempts.min(20)))
+        .min(longest)
+        .max(Duration::from_millis(1));
     Duration::from_millis(1 + random() % (ceiling.as_millis() as u64).max(1))
 }
 

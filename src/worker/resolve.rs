@@ -10,11 +10,13 @@ use crate::pipeline::diff::changes;
 use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::{OnMany, OnNone, OnShared};
 use crate::record::{Class, Failure, Fingerprint};
-use crate::state::{Change, Detail, Exception, Known, Link, Millis, Pick, StoreError, Trouble, mark};
+use crate::state::{
+    Change, Detail, Exception, Known, Link, Millis, Pick, StoreError, Trouble, mark,
+};
 
 use super::flight::{Base, Flight, FlightId, Forced, Home, Segment};
-use super::page::{Prepared, prepare, see};
-use super::settle::{Ending, Outcome};
+use super::outcome::{Ending, Outcome};
+use super::prepare::{Prepared, prepare, see};
 use super::{Event, MOST_DUE, MOST_FLIGHTS, Searched, Worker, backoff, now};
 
 /// Milliseconds until more exceptions are asked for when there were more than fit.
@@ -28,11 +30,25 @@ impl Worker {
             let number = stored.number;
             self.state.next_segment = self.state.next_segment.max(number + 1);
             let left = stored.states.iter().filter(|s| **s != mark::DONE).count();
-            self.flights.segments.insert(number, Segment { states: stored.states.clone(), left });
+            self.flights.segments.insert(
+                number,
+                Segment {
+                    states: stored.states.clone(),
+                    left,
+                },
+            );
             self.dirty_segments.insert(number);
-            let open: Vec<_> =
-                stored.entries.into_iter().zip(stored.states).enumerate().filter(|(_, (_, s))| *s != mark::DONE).collect();
-            let keys = open.iter().map(|(_, (entry, _))| entry.key.clone()).collect();
+            let open: Vec<_> = stored
+                .entries
+                .into_iter()
+                .zip(stored.states)
+                .enumerate()
+                .filter(|(_, (_, s))| *s != mark::DONE)
+                .collect();
+            let keys = open
+                .iter()
+                .map(|(_, (entry, _))| entry.key.clone())
+                .collect();
             let known = self.setup.store.known(&self.session, keys, true).await?;
             for ((index, (entry, state)), known) in open.into_iter().zip(known) {
                 let home = Home::Segment { number, index };
@@ -43,7 +59,9 @@ impl Worker {
                     flight.detail.first_sent = Some(flight.entry.seen);
                 }
                 match known.exception {
-                    Some(mut exception) if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) => {
+                    Some(mut exception)
+                        if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
+                    {
                         exception.behind = Some(flight.entry);
                         changes.push(Change::Exception(Box::new(exception)));
                         self.flights.set_mark(home, mark::DONE);
@@ -69,7 +87,10 @@ impl Worker {
     /// Asks for exceptions that are due.
     pub(super) fn ask_due(&mut self) {
         let at = now();
-        if self.asking_due || self.due.is_none_or(|due| due > at) || self.flights.len() + MOST_DUE > MOST_FLIGHTS {
+        if self.asking_due
+            || self.due.is_none_or(|due| due > at)
+            || self.flights.len() + MOST_DUE > MOST_FLIGHTS
+        {
             return;
         }
         self.due = None;
@@ -102,7 +123,11 @@ impl Worker {
                 continue;
             }
             taken += 1;
-            let mut flight = Flight::new(exception.entry, Home::Exception, Base::of(known.link.as_ref()));
+            let mut flight = Flight::new(
+                exception.entry,
+                Home::Exception,
+                Base::of(known.link.as_ref()),
+            );
             flight.durable = true;
             flight.detail = exception.detail;
             flight.behind = exception.behind;
@@ -140,7 +165,11 @@ impl Worker {
 
     /// Another source record has the target record already.
     fn shared(&mut self, id: FlightId, link: Link) {
-        let share = self.plan().matching.as_ref().is_some_and(|m| m.on_shared == OnShared::Share);
+        let share = self
+            .plan()
+            .matching
+            .as_ref()
+            .is_some_and(|m| m.on_shared == OnShared::Share);
         if share {
             let flight = self.flights.get_mut(id);
             flight.base.target = link.target;
@@ -157,7 +186,11 @@ impl Worker {
     }
 
     fn matched(&mut self, id: FlightId, mut found: Vec<Found>, owner: Option<Link>) {
-        let first_of_many = self.plan().matching.as_ref().is_some_and(|m| m.on_many == OnMany::First);
+        let first_of_many = self
+            .plan()
+            .matching
+            .as_ref()
+            .is_some_and(|m| m.on_many == OnMany::First);
         if found.is_empty() {
             return self.unmatched(id);
         }
@@ -170,7 +203,8 @@ impl Worker {
         }
         let first = found.swap_remove(0);
         let flight = self.flights.get_mut(id);
-        let mapped: Map<String, Value> = serde_json::from_slice(&flight.entry.body).unwrap_or_default();
+        let mapped: Map<String, Value> =
+            serde_json::from_slice(&flight.entry.body).unwrap_or_default();
         flight.base.target = Some(first.id);
         flight.forced = None;
         if changes(Some(&first.record), &mapped).is_empty() {
@@ -195,7 +229,12 @@ impl Worker {
                     return self.requeue(id);
                 }
                 let detail = Box::new(flight.detail.clone());
-                let ending = Ending::Trouble { trouble: Trouble::Unknown, next: now() + lag, detail, in_doubt: true };
+                let ending = Ending::Trouble {
+                    trouble: Trouble::Unknown,
+                    next: now() + lag,
+                    detail,
+                    in_doubt: true,
+                };
                 self.conclude(Outcome { id, ending });
             }
             1 if owner.is_none() => {
@@ -205,7 +244,13 @@ impl Worker {
                 flight.base.mapped = Fingerprint::UNKNOWN;
                 flight.forced = None;
                 if route(&self.setup.plan, true) == Step::Skip {
-                    return self.conclude(Outcome { id, ending: Ending::Applied { target, created: true } });
+                    return self.conclude(Outcome {
+                        id,
+                        ending: Ending::Applied {
+                            target,
+                            created: true,
+                        },
+                    });
                 }
                 self.requeue(id);
             }
@@ -227,7 +272,11 @@ impl Worker {
 
     /// The target has no such record.
     pub(super) fn unmatched(&mut self, id: FlightId) {
-        let on_none = self.plan().matching.as_ref().map_or(OnNone::Create, |m| m.on_none);
+        let on_none = self
+            .plan()
+            .matching
+            .as_ref()
+            .map_or(OnNone::Create, |m| m.on_none);
         match (on_none, route_unmatched(self.plan())) {
             (OnNone::Create, Step::Create) => {
                 self.flights.get_mut(id).forced = Some(Forced::Create);
@@ -262,9 +311,21 @@ impl Worker {
                 detail.message = format!("find: {failure}");
                 detail.attempts += 1;
                 detail.failure = Some(failure.clone());
-                let trouble = if in_doubt { Trouble::Unknown } else { Trouble::Retry };
+                let trouble = if in_doubt {
+                    Trouble::Unknown
+                } else {
+                    Trouble::Retry
+                };
                 let next = now() + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
-                self.conclude(Outcome { id, ending: Ending::Trouble { trouble, next, detail, in_doubt } });
+                self.conclude(Outcome {
+                    id,
+                    ending: Ending::Trouble {
+                        trouble,
+                        next,
+                        detail,
+                        in_doubt,
+                    },
+                });
             }
         }
     }
@@ -283,7 +344,15 @@ impl Worker {
                 }
                 Prepared::Trouble(entry, trouble, detail) => {
                     self.flights.get_mut(id).entry = entry;
-                    Outcome { id, ending: Ending::Trouble { trouble, next: 0, detail, in_doubt: false } }
+                    Outcome {
+                        id,
+                        ending: Ending::Trouble {
+                            trouble,
+                            next: 0,
+                            detail,
+                            in_doubt: false,
+                        },
+                    }
                 }
             },
         };
@@ -293,11 +362,26 @@ impl Worker {
 
 fn several(found: &[Found]) -> String {
     let ids: Vec<String> = found.iter().take(5).map(|f| f.id.to_string()).collect();
-    format!("{} target records have this match value ({}); merge them in the target, then replay", found.len(), ids.join(", "))
+    format!(
+        "{} target records have this match value ({}); merge them in the target, then replay",
+        found.len(),
+        ids.join(", ")
+    )
 }
 
 /// A version that waited behind another goes to work by itself.
 pub fn promoted(entry: crate::state::Entry) -> Exception {
-    let detail = Detail { reason: "Promoted".into(), remap: true, since: now(), ..Detail::default() };
-    Exception { entry, trouble: Trouble::Retry, next: 0, detail, behind: None }
+    let detail = Detail {
+        reason: "Promoted".into(),
+        remap: true,
+        since: now(),
+        ..Detail::default()
+    };
+    Exception {
+        entry,
+        trouble: Trouble::Retry,
+        next: 0,
+        detail,
+        behind: None,
+    }
 }

@@ -24,7 +24,8 @@ impl Worker {
         if !self.scanning && self.next_scan <= now() {
             self.begin_scan();
         }
-        let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS && self.flights.len() < MOST_FLIGHTS;
+        let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS
+            && self.flights.len() < MOST_FLIGHTS;
         if room && let Some(mut reading) = self.reading.take() {
             self.push(async move {
                 let page = reading.reader.next().await;
@@ -38,7 +39,9 @@ impl Worker {
         self.next_scan = Millis::MAX;
         let plan = self.setup.plan.clone();
         let due_full = plan.trigger.full_refresh.is_some_and(|every| {
-            self.state.refreshed.is_none_or(|at| started - at >= i64::try_from(every.as_millis()).unwrap_or(i64::MAX))
+            self.state.refreshed.is_none_or(|at| {
+                started - at >= i64::try_from(every.as_millis()).unwrap_or(i64::MAX)
+            })
         });
         let full = std::mem::take(&mut self.full) || due_full;
         // An interrupted scan goes on where it was, unless everything is to be read now.
@@ -60,17 +63,29 @@ impl Worker {
         };
         let start = ScanStart {
             since,
-            token: if from_start { None } else { self.state.token.clone() },
+            token: if from_start {
+                None
+            } else {
+                self.state.token.clone()
+            },
             resume: scan.position.clone(),
         };
         self.state.scan = Some(scan);
         let reader = self.setup.source.pages(plan.source.object.clone(), start);
-        self.reading = Some(Box::new(Reading { reader, last: false, token: None }));
+        self.reading = Some(Box::new(Reading {
+            reader,
+            last: false,
+            token: None,
+        }));
         self.scanning = true;
     }
 
     /// A page was read, or could not be.
-    pub(super) fn page_read(&mut self, mut reading: Box<Reading>, page: Result<Option<Page>, Failure>) {
+    pub(super) fn page_read(
+        &mut self,
+        mut reading: Box<Reading>,
+        page: Result<Option<Page>, Failure>,
+    ) {
         match page {
             Ok(Some(page)) => {
                 reading.last = page.last;
@@ -98,7 +113,10 @@ impl Worker {
     /// interval, except where a person is needed first.
     fn scan_failed(&mut self, failure: Failure) {
         self.scanning = false;
-        let stalls = matches!(failure.class, Class::Configuration | Class::Authentication | Class::Forbidden);
+        let stalls = matches!(
+            failure.class,
+            Class::Configuration | Class::Authentication | Class::Forbidden
+        );
         if stalls || matches!(self.setup.mode, Mode::Once { .. }) {
             let error = self.source_error(failure);
             self.error.get_or_insert(error);
@@ -109,7 +127,9 @@ impl Worker {
     }
 
     fn interval_from(&self, started: Millis) -> Millis {
-        started.saturating_add(i64::try_from(self.plan().trigger.interval.as_millis()).unwrap_or(i64::MAX))
+        started.saturating_add(
+            i64::try_from(self.plan().trigger.interval.as_millis()).unwrap_or(i64::MAX),
+        )
     }
 
     /// Notes a committed page in the scan's state.
@@ -137,10 +157,16 @@ impl Worker {
     pub(super) fn end_scan(&mut self, token: Option<String>) -> Vec<Change> {
         self.scanning = false;
         self.reading = None;
-        let Some(scan) = self.state.scan.take() else { return Vec::new() };
+        let Some(scan) = self.state.scan.take() else {
+            return Vec::new();
+        };
         let start = Moment::Time(i128::from(scan.started) * 1_000_000);
         if let Some(seen) = scan.max_seen {
-            let seen = if seen.order(&start) == Some(std::cmp::Ordering::Greater) { start } else { seen };
+            let seen = if seen.order(&start) == Some(std::cmp::Ordering::Greater) {
+                start
+            } else {
+                seen
+            };
             self.state.watermark = Some(match self.state.watermark.take() {
                 Some(before) => before.max(seen),
                 None => seen,

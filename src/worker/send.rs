@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
 use super::flight::{Doing, FlightId, Forced, Home};
-use super::settle::Outcome;
+use super::outcome::Outcome;
 use super::{Event, Searched, Worker, now};
 
 /// An item of a write, owned by the future that sends it.
@@ -39,7 +39,11 @@ impl Worker {
             }
             self.held_until = None;
         }
-        let slots = if self.outages > 0 { 1 } else { self.setup.target.concurrency() };
+        let slots = if self.outages > 0 {
+            1
+        } else {
+            self.setup.target.concurrency()
+        };
         let mut creates = Vec::new();
         while self.busy < slots
             && let Some(id) = self.flights.queue.pop_front()
@@ -61,7 +65,8 @@ impl Worker {
         }
         let base = &flight.base;
         let in_doubt = matches!(flight.forced, Some(Forced::Resolve));
-        if !in_doubt && base.exists && base.mapped == flight.entry.mapped && !flight.detail.replayed {
+        if !in_doubt && base.exists && base.mapped == flight.entry.mapped && !flight.detail.replayed
+        {
             return self.conclude(Outcome::unchanged(id));
         }
         let step = match flight.forced {
@@ -87,9 +92,11 @@ impl Worker {
     /// Whether the store knows already that this create may be sent.
     fn noted(&self, id: FlightId) -> bool {
         match self.flights.get(id).home {
-            Home::Segment { number, index } => {
-                self.flights.segments.get(&number).is_some_and(|s| s.states[index] == mark::CREATING)
-            }
+            Home::Segment { number, index } => self
+                .flights
+                .segments
+                .get(&number)
+                .is_some_and(|s| s.states[index] == mark::CREATING),
             Home::Exception => false,
         }
     }
@@ -102,7 +109,9 @@ impl Worker {
             let flight = self.flights.get_mut(*id);
             flight.detail.first_sent.get_or_insert_with(now);
             match flight.home {
-                home @ Home::Segment { .. } => segments.extend(self.flights.set_mark(home, mark::CREATING)),
+                home @ Home::Segment { .. } => {
+                    segments.extend(self.flights.set_mark(home, mark::CREATING))
+                }
                 Home::Exception => changes.push(Change::Exception(Box::new(Exception {
                     entry: flight.entry.clone(),
                     trouble: Trouble::Unknown,
@@ -158,7 +167,10 @@ impl Worker {
                 && !flight.alone
                 && !flight.entry.body.is_empty()
                 && !(flight.base.exists && flight.base.mapped == flight.entry.mapped)
-                && matches!((verb, step), (Verb::Update, Step::Update) | (Verb::Upsert, Step::Upsert))
+                && matches!(
+                    (verb, step),
+                    (Verb::Update, Step::Update) | (Verb::Upsert, Step::Upsert)
+                )
         };
         while ids.len() < most
             && let Some(next) = self.flights.queue.front().copied()
@@ -172,7 +184,13 @@ impl Worker {
 
     fn dispatch(&mut self, verb: Verb, ids: Vec<FlightId>) {
         let plan = self.setup.plan.clone();
-        let changed_only = verb == Verb::Update && plan.target.object.update.as_ref().is_some_and(|u| u.changed_fields);
+        let changed_only = verb == Verb::Update
+            && plan
+                .target
+                .object
+                .update
+                .as_ref()
+                .is_some_and(|u| u.changed_fields);
         let mut parcels = Vec::with_capacity(ids.len());
         for id in &ids {
             let flight = self.flights.get_mut(*id);
@@ -182,11 +200,20 @@ impl Worker {
             } else {
                 flight.entry.body.clone()
             };
-            let id = if verb == Verb::Create { None } else { flight.base.target.clone() };
-            parcels.push(Parcel { id, body, source: flight.entry.params.clone() });
+            let id = if verb == Verb::Create {
+                None
+            } else {
+                flight.base.target.clone()
+            };
+            parcels.push(Parcel {
+                id,
+                body,
+                source: flight.entry.params.clone(),
+            });
         }
         // A batch of creates has no key that outlives this process: its records are found again one by one.
-        let keyed = verb == Verb::Create && plan.guarantees.create == Some(Guarantee::IdempotencyKey);
+        let keyed =
+            verb == Verb::Create && plan.guarantees.create == Some(Guarantee::IdempotencyKey);
         let idempotency_key = match ids.as_slice() {
             [only] if keyed => Some(self.flights.get(*only).entry.idempotency_key()),
             _ => None,
@@ -195,9 +222,19 @@ impl Worker {
         pass(Boundary::BeforeSend);
         let target = self.setup.target.clone();
         self.push(async move {
-            let items: Vec<Item<'_>> =
-                parcels.iter().map(|p| Item { id: p.id.as_ref(), body: &p.body, source: &p.source }).collect();
-            let write = Write { verb, items: &items, idempotency_key: idempotency_key.as_deref() };
+            let items: Vec<Item<'_>> = parcels
+                .iter()
+                .map(|p| Item {
+                    id: p.id.as_ref(),
+                    body: &p.body,
+                    source: &p.source,
+                })
+                .collect();
+            let write = Write {
+                verb,
+                items: &items,
+                idempotency_key: idempotency_key.as_deref(),
+            };
             let answer = target.write(&plan.target.object, write).await;
             pass(Boundary::AfterSend);
             Ok(Event::Answered(ids, verb, answer))
@@ -222,22 +259,33 @@ impl Worker {
         flight.holding = true;
         flight.doing = Doing::Preparing;
         let key = flight.entry.key.clone();
-        let params: Value = serde_json::from_slice(&flight.entry.params).unwrap_or_else(|_| Value::Object(Map::new()));
+        let params: Value = serde_json::from_slice(&flight.entry.params)
+            .unwrap_or_else(|_| Value::Object(Map::new()));
         self.busy += 1;
-        let (store, session, target) = (self.setup.store.clone(), self.session.clone(), self.setup.target.clone());
+        let (store, session, target) = (
+            self.setup.store.clone(),
+            self.session.clone(),
+            self.setup.target.clone(),
+        );
         self.push(async move {
             if let Some(link) = store.by_match(&session, wanted.hash).await?
                 && link.key != key
             {
                 return Ok(Event::Searched(id, Box::new(Searched::Linked(link))));
             }
-            let found = match target.find(&plan.target.object, &wanted.values, &params).await {
+            let found = match target
+                .find(&plan.target.object, &wanted.values, &params)
+                .await
+            {
                 Ok(mut found) => {
                     if let Some(matching) = &plan.matching {
                         found.retain(|f| confirms(matching, &source, &f.record));
                     }
                     let owner = match found.first() {
-                        Some(first) => store.by_target(&session, &first.id).await?.filter(|link| link.key != key),
+                        Some(first) => store
+                            .by_target(&session, &first.id)
+                            .await?
+                            .filter(|link| link.key != key),
                         None => None,
                     };
                     Ok((found, owner))
@@ -291,7 +339,7 @@ impl Worker {
             let value: Value = serde_json::from_slice(&source).unwrap_or(Value::Null);
             let mut wanted = Vec::new();
             plan.mapping.lookups(&value, &mut wanted);
-            let links: Links = super::page::find_links(&plan, store.as_ref(), wanted).await?;
+            let links: Links = super::prepare::find_links(&plan, store.as_ref(), wanted).await?;
             Ok(Event::Remapped(id, links))
         });
     }
@@ -300,7 +348,8 @@ impl Worker {
 /// The body with only the fields that differ from what was sent last.
 fn only_changed(body: &Bytes, sent: &[u8]) -> Bytes {
     match serde_json::from_slice::<Map<String, Value>>(body) {
-        Ok(mapped) => serde_json::to_vec(&changed_fields(&mapped, sent)).map_or_else(|_| body.clone(), Bytes::from),
+        Ok(mapped) => serde_json::to_vec(&changed_fields(&mapped, sent))
+            .map_or_else(|_| body.clone(), Bytes::from),
         Err(_) => body.clone(),
     }
 }

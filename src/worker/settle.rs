@@ -3,66 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use crate::connector::{Answer, Done};
 use crate::pipeline::decide::{Attempt, Next, decide};
-use crate::pipeline::diff::field_hashes;
-use crate::record::{Class, Failure, Fingerprint, TargetId, Verb};
-use crate::state::{Change, Detail, Entry, Exception, Known, Link, Trouble, mark};
+use crate::record::{Class, Failure, Fingerprint, Verb};
+use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
-use super::flight::{Doing, Flight, FlightId, Forced, Home};
+use super::flight::{Doing, FlightId, Forced, Home};
+use super::outcome::{Ending, Outcome, applied_link, base_link, complete, number};
+use super::prepare::touched;
 use super::resolve::promoted;
-use super::{Event, MOST_OUTAGES, RunError, Worker, backoff, now, page};
-
-/// What became of a flight.
-pub struct Outcome {
-    pub id: FlightId,
-    pub ending: Ending,
-}
-
-pub enum Ending {
-    /// The target has this version now.
-    Applied { target: Option<TargetId>, created: bool },
-    /// The target had it already.
-    Unchanged,
-    /// Nothing may be written.
-    Skipped,
-    Trouble { trouble: Trouble, next: i64, detail: Box<Detail>, in_doubt: bool },
-    /// A newer version took its place while its failure was being decided.
-    Superseded { in_doubt: bool },
-    /// Decided in [`Worker::settle`]: an exception with the newer version behind it.
-    Blocked { exception: Box<Exception>, behind: FlightId },
-}
-
-impl Outcome {
-    pub fn unchanged(id: FlightId) -> Self {
-        Self { id, ending: Ending::Unchanged }
-    }
-
-    pub fn skipped(id: FlightId) -> Self {
-        Self { id, ending: Ending::Skipped }
-    }
-
-    pub fn dead(id: FlightId, reason: &str, message: String) -> Self {
-        let detail = Detail { reason: reason.into(), message, ..Detail::default() };
-        let ending = Ending::Trouble { trouble: Trouble::Dead, next: 0, detail: Box::new(detail), in_doubt: false };
-        Self { id, ending }
-    }
-
-    pub fn ambiguous(id: FlightId, sent_ms: i64) -> Self {
-        let message = format!(
-            "the create was sent {} s ago and no answer is known; look in the target: is it there, discard this \
-             dead letter, is it not, replay it",
-            sent_ms / 1000
-        );
-        let detail = Detail { reason: "AmbiguousCreate".into(), message, ..Detail::default() };
-        let ending = Ending::Trouble { trouble: Trouble::Ambiguous, next: 0, detail: Box::new(detail), in_doubt: true };
-        Self { id, ending }
-    }
-}
+use super::{Event, MOST_OUTAGES, RunError, Worker, backoff, now};
 
 impl Worker {
     /// The target answered a write.
@@ -93,13 +45,20 @@ impl Worker {
         let flight = self.flights.get(id);
         let created = verb == Verb::Create || (verb == Verb::Upsert && !flight.base.exists);
         let target = done.id.or_else(|| flight.base.target.clone());
-        self.conclude(Outcome { id, ending: Ending::Applied { target, created } });
+        self.conclude(Outcome {
+            id,
+            ending: Ending::Applied { target, created },
+        });
     }
 
     fn failed(&mut self, id: FlightId, verb: Verb, failure: &Failure, batched: bool) {
         let flight = self.flights.get(id);
         let at = now();
-        let since = if flight.detail.since == 0 { at } else { flight.detail.since };
+        let since = if flight.detail.since == 0 {
+            at
+        } else {
+            flight.detail.since
+        };
         let attempt = Attempt {
             verb,
             attempts: flight.detail.attempts,
@@ -122,7 +81,15 @@ impl Worker {
             })
         };
         let at_next = at + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
-        let trouble = |trouble, next, detail, in_doubt| Outcome { id, ending: Ending::Trouble { trouble, next, detail, in_doubt } };
+        let trouble = |trouble, next, detail, in_doubt| Outcome {
+            id,
+            ending: Ending::Trouble {
+                trouble,
+                next,
+                detail,
+                in_doubt,
+            },
+        };
         let outcome = match next {
             Next::Hold => return self.hold(id, failure, delay),
             Next::Stall => {
@@ -140,9 +107,16 @@ impl Worker {
             }
             Next::Recreate => return self.recreate(id),
             Next::Skip => Outcome::skipped(id),
-            Next::Retry { in_doubt } => trouble(Trouble::Retry, at_next, detail("Transient"), in_doubt),
+            Next::Retry { in_doubt } => {
+                trouble(Trouble::Retry, at_next, detail("Transient"), in_doubt)
+            }
             Next::Resend => trouble(Trouble::Unknown, at_next, detail("Unanswered"), true),
-            Next::Resolve => trouble(Trouble::Unknown, at + self.index_lag().min(at_next - at), detail("Unanswered"), true),
+            Next::Resolve => trouble(
+                Trouble::Unknown,
+                at + self.index_lag().min(at_next - at),
+                detail("Unanswered"),
+                true,
+            ),
             Next::Ambiguous => {
                 let mut outcome = Outcome::ambiguous(id, attempt.sent_ms);
                 if let Ending::Trouble { detail, .. } = &mut outcome.ending {
@@ -153,14 +127,25 @@ impl Worker {
             }
             Next::Dead(reason) => {
                 self.count_forbidden(failure);
-                trouble(Trouble::Dead, 0, detail(reason), failure.class == Class::Transient)
+                trouble(
+                    Trouble::Dead,
+                    0,
+                    detail(reason),
+                    failure.class == Class::Transient,
+                )
             }
         };
         self.conclude(outcome);
     }
 
     pub(super) fn index_lag(&self) -> i64 {
-        let lag = self.plan().target.object.find.as_ref().map_or(Duration::ZERO, |find| find.index_lag);
+        let lag = self
+            .plan()
+            .target
+            .object
+            .find
+            .as_ref()
+            .map_or(Duration::ZERO, |find| find.index_lag);
         i64::try_from(lag.as_millis()).unwrap_or(i64::MAX)
     }
 
@@ -237,9 +222,20 @@ impl Worker {
     }
 
     /// Turns one outcome into changes, and notes in the flight what the store will know then.
-    fn record(&mut self, outcome: &mut Outcome, changes: &mut Vec<Change>, segments: &mut HashSet<u64>) {
+    fn record(
+        &mut self,
+        outcome: &mut Outcome,
+        changes: &mut Vec<Change>,
+        segments: &mut HashSet<u64>,
+    ) {
         let id = outcome.id;
-        let keeps_fields = self.plan().target.object.update.as_ref().is_some_and(|u| u.changed_fields);
+        let keeps_fields = self
+            .plan()
+            .target
+            .object
+            .update
+            .as_ref()
+            .is_some_and(|u| u.changed_fields);
         self.supersede(outcome);
         let flight = self.flights.get(id);
         let mut known = Known::default();
@@ -248,10 +244,14 @@ impl Worker {
                 let link = applied_link(flight, target.clone(), keeps_fields);
                 changes.push(Change::Link(link.clone()));
                 known.link = Some(link);
-                if *created { self.counts.created += 1 } else { self.counts.updated += 1 }
+                if *created {
+                    self.counts.created += 1
+                } else {
+                    self.counts.updated += 1
+                }
             }
             Ending::Unchanged => {
-                let link = page::touched(&flight.base, &flight.entry);
+                let link = touched(&flight.base, &flight.entry);
                 changes.push(Change::Link(link.clone()));
                 known.link = Some(link);
                 self.counts.unchanged += 1;
@@ -263,15 +263,26 @@ impl Worker {
             Ending::Superseded { in_doubt } => {
                 known.link = base_link(flight, *in_doubt);
                 if *in_doubt && flight.base.exists {
-                    changes.push(Change::Forget { key: flight.entry.key.clone(), target_gone: false });
+                    changes.push(Change::Forget {
+                        key: flight.entry.key.clone(),
+                        target_gone: false,
+                    });
                 }
                 self.counts.superseded += 1;
             }
-            Ending::Trouble { trouble, next, detail, in_doubt } => {
+            Ending::Trouble {
+                trouble,
+                next,
+                detail,
+                in_doubt,
+            } => {
                 known.link = base_link(flight, *in_doubt);
                 if flight.base.exists && (*in_doubt || flight.base.target.is_none()) {
                     let target_gone = flight.base.target.is_none();
-                    changes.push(Change::Forget { key: flight.entry.key.clone(), target_gone });
+                    changes.push(Change::Forget {
+                        key: flight.entry.key.clone(),
+                        target_gone,
+                    });
                 }
                 let blocks = matches!(trouble, Trouble::Unknown | Trouble::Ambiguous);
                 let exception = match &flight.behind {
@@ -310,7 +321,10 @@ impl Worker {
             let trouble = exception.trouble;
             self.note_trouble(trouble);
             if matches!(trouble, Trouble::Retry | Trouble::Unknown) {
-                self.due = Some(self.due.map_or(exception.next, |due| due.min(exception.next)));
+                self.due = Some(
+                    self.due
+                        .map_or(exception.next, |due| due.min(exception.next)),
+                );
             }
         }
         if let Ending::Blocked { behind, .. } = &outcome.ending {
@@ -326,8 +340,18 @@ impl Worker {
     /// Where a newer version waits: a definite failure gives way to it, one in doubt holds it back.
     fn supersede(&mut self, outcome: &mut Outcome) {
         let flight = self.flights.get(outcome.id);
-        let Some(next) = flight.next.filter(|next| self.flights.get(*next).durable) else { return };
-        let Ending::Trouble { trouble, next: at, detail, in_doubt } = &outcome.ending else { return };
+        let Some(next) = flight.next.filter(|next| self.flights.get(*next).durable) else {
+            return;
+        };
+        let Ending::Trouble {
+            trouble,
+            next: at,
+            detail,
+            in_doubt,
+        } = &outcome.ending
+        else {
+            return;
+        };
         outcome.ending = if matches!(trouble, Trouble::Unknown | Trouble::Ambiguous) {
             let exception = Exception {
                 entry: flight.entry.clone(),
@@ -336,9 +360,14 @@ impl Worker {
                 detail: complete(detail, flight),
                 behind: Some(self.flights.get(next).entry.clone()),
             };
-            Ending::Blocked { exception: Box::new(exception), behind: next }
+            Ending::Blocked {
+                exception: Box::new(exception),
+                behind: next,
+            }
         } else {
-            Ending::Superseded { in_doubt: *in_doubt }
+            Ending::Superseded {
+                in_doubt: *in_doubt,
+            }
         };
     }
 
@@ -348,7 +377,13 @@ impl Worker {
         self.settling = false;
         let mut linked = false;
         for outcome in outcomes {
-            linked |= matches!(outcome.ending, Ending::Applied { target: Some(_), .. });
+            linked |= matches!(
+                outcome.ending,
+                Ending::Applied {
+                    target: Some(_),
+                    ..
+                }
+            );
             if let Ending::Blocked { behind, .. } = &outcome.ending {
                 let behind = *behind;
                 self.flights.detach(outcome.id, behind);
@@ -377,7 +412,9 @@ impl Worker {
             }
             return;
         }
-        let Some(next) = self.flights.remove(id) else { return };
+        let Some(next) = self.flights.remove(id) else {
+            return;
+        };
         self.take_over(next, known);
     }
 
@@ -399,7 +436,9 @@ impl Worker {
     pub(super) fn ready_or_block(&mut self, id: FlightId) {
         let flight = self.flights.get_mut(id);
         match flight.stored.take() {
-            Some(mut exception) if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) => {
+            Some(mut exception)
+                if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
+            {
                 exception.behind = Some(flight.entry.clone());
                 self.block(id, exception);
             }
@@ -412,7 +451,11 @@ impl Worker {
 
     fn block(&mut self, id: FlightId, exception: Exception) {
         let home = self.flights.get(id).home;
-        let segments: HashSet<u64> = self.flights.set_mark(home, mark::DONE).into_iter().collect();
+        let segments: HashSet<u64> = self
+            .flights
+            .set_mark(home, mark::DONE)
+            .into_iter()
+            .collect();
         let mut changes = self.flights.marks(&segments);
         changes.push(Change::Exception(Box::new(exception)));
         self.flights.remove(id);
@@ -423,46 +466,4 @@ impl Worker {
         let commit = self.commit(changes);
         self.push(async move { commit.await.map(|()| Event::Committed(then, 0)) });
     }
-}
-
-fn number(home: Home) -> Option<u64> {
-    match home {
-        Home::Segment { number, .. } => Some(number),
-        Home::Exception => None,
-    }
-}
-
-/// The detail of an exception with what the flight knows beside it.
-fn complete(detail: &Detail, flight: &Flight) -> Detail {
-    Detail {
-        since: if detail.since == 0 { now() } else { detail.since },
-        target: flight.base.target.clone(),
-        first_sent: detail.first_sent.or(flight.detail.first_sent),
-        replayed: false,
-        remap: detail.awaits.is_some(),
-        ..detail.clone()
-    }
-}
-
-fn applied_link(flight: &Flight, target: Option<TargetId>, keeps_fields: bool) -> Link {
-    let Entry { key, raw, mapped, moment, matching, body, .. } = &flight.entry;
-    let fields = if keeps_fields {
-        serde_json::from_slice::<Map<String, Value>>(body).map(|mapped| field_hashes(&mapped)).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    Link { key: key.clone(), target, raw: *raw, mapped: *mapped, moment: moment.clone(), matching: *matching, fields }
-}
-
-/// The link as the store has it after an outcome that applied nothing.
-fn base_link(flight: &Flight, in_doubt: bool) -> Option<Link> {
-    flight.base.exists.then(|| Link {
-        key: flight.entry.key.clone(),
-        target: flight.base.target.clone(),
-        raw: Fingerprint::UNKNOWN,
-        mapped: if in_doubt { Fingerprint::UNKNOWN } else { flight.base.mapped },
-        moment: None,
-        matching: flight.entry.matching,
-        fields: Vec::new(),
-    })
 }

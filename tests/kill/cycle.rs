@@ -165,10 +165,10 @@ impl Engine {
 
     fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
-        command
-            .args(verb)
-            .arg("-f")
-            .arg(Self::manifests(&self.folder));
+        command.args(verb);
+        if verb[0] == "run" {
+            command.arg("-f").arg(Self::manifests(&self.folder));
+        }
         command
             .arg("--state")
             .arg(self.folder.join("state"))

@@ -33,12 +33,18 @@ pub struct RequestParts<'a> {
 
 impl<'a> Checker<'a> {
     pub fn new(name: &str, settings: &'a Value) -> Self {
-        Self { resource: format!("Connection/{name}"), settings, objects: &[], problems: Vec::new() }
+        Self {
+            resource: format!("Connection/{name}"),
+            settings,
+            objects: &[],
+            problems: Vec::new(),
+        }
     }
 
     /// Notes a problem at `field`, such as `spec.objects[0].create.path`.
     pub fn problem(&mut self, field: &str, message: impl Into<String>) {
-        self.problems.push(Problem::error(self.resource.clone(), field, message));
+        self.problems
+            .push(Problem::error(self.resource.clone(), field, message));
     }
 
     /// Parses a template; `namespaces` are those that mean something in this place.
@@ -52,7 +58,10 @@ impl<'a> Checker<'a> {
         };
         for path in template.paths_of("settings") {
             if path.get(self.settings).is_none() {
-                self.problem(field, format!("${{settings.{path}}} is not set; add it to spec.settings"));
+                self.problem(
+                    field,
+                    format!("${{settings.{path}}} is not set; add it to spec.settings"),
+                );
                 return None;
             }
         }
@@ -62,19 +71,34 @@ impl<'a> Checker<'a> {
     /// The text of a template that may only hold `${settings.…}`.
     pub fn resolve(&mut self, field: &str, text: &str) -> Option<String> {
         let template = self.template(field, text, &["settings"])?;
-        let scope = Scope { settings: Some(self.settings), ..Scope::default() };
-        template.render(&scope).map_err(|error| self.problem(field, error.to_string())).ok()
+        let scope = Scope {
+            settings: Some(self.settings),
+            ..Scope::default()
+        };
+        template
+            .render(&scope)
+            .map_err(|error| self.problem(field, error.to_string()))
+            .ok()
     }
 
     pub fn path(&mut self, field: &str, text: &str) -> Option<Path> {
-        Path::parse(text).map_err(|error| self.problem(field, error.to_string())).ok()
+        Path::parse(text)
+            .map_err(|error| self.problem(field, error.to_string()))
+            .ok()
     }
 
     pub fn optional_path(&mut self, field: &str, text: Option<&str>) -> Option<Path> {
         self.path(field, text?)
     }
 
-    pub fn expression(&mut self, field: &str, text: &str, variables: &[&str]) -> Option<Expression> {
-        Expression::compile(text, variables).map_err(|error| self.problem(field, error.to_string())).ok()
+    pub fn expression(
+        &mut self,
+        field: &str,
+        text: &str,
+        variables: &[&str],
+    ) -> Option<Expression> {
+        Expression::compile(text, variables)
+            .map_err(|error| self.problem(field, error.to_string()))
+            .ok()
     }
 }

@@ -11,7 +11,9 @@ use super::auth::compile_auth;
 use super::check::Checker;
 use super::object::compile_object;
 use super::request::check_header;
-use super::{AccessPlan, ConnectionPlan, ConnectionWithObjects, LimitPlan, ResponseRule, RetryPlan};
+use super::{
+    AccessPlan, ConnectionPlan, ConnectionWithObjects, LimitPlan, ResponseRule, RetryPlan,
+};
 use crate::api::connection::{Access, ConnectionSpec, HttpSpec, LimitSpec, ResponseSpec};
 use crate::plan::Problem;
 
@@ -23,8 +25,17 @@ const ANSWER_VARIABLES: [&str; 4] = ["status", "headers", "body", "request"];
 const ITEM_VARIABLES: [&str; 5] = ["status", "headers", "body", "request", "item"];
 
 /// Checks and compiles a Connection. All problems are found in one go, each with its field.
-pub fn compile(namespace: &str, name: &str, spec: &ConnectionSpec) -> Result<ConnectionWithObjects, Vec<Problem>> {
-    let settings = Value::Object(spec.settings.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect());
+pub fn compile(
+    namespace: &str,
+    name: &str,
+    spec: &ConnectionSpec,
+) -> Result<ConnectionWithObjects, Vec<Problem>> {
+    let settings = Value::Object(
+        spec.settings
+            .iter()
+            .map(|(k, v)| (k.clone(), Value::String(v.clone())))
+            .collect(),
+    );
     let mut checker = Checker::new(name, &settings);
     checker.objects = &spec.objects;
     let base_url = compile_base_url(&spec.http, &mut checker);
@@ -33,9 +44,15 @@ pub fn compile(namespace: &str, name: &str, spec: &ConnectionSpec) -> Result<Con
     let (headers, query) = compile_common(&spec.http, &mut checker);
     let limits = compile_limits(&spec.limits, &mut checker);
     let responses = compile_responses(&spec.responses, &mut checker);
-    let retry = RetryPlan { initial_delay: spec.retry.initial_delay.to_std(), max_delay: spec.retry.max_delay.to_std() };
+    let retry = RetryPlan {
+        initial_delay: spec.retry.initial_delay.to_std(),
+        max_delay: spec.retry.max_delay.to_std(),
+    };
     if retry.initial_delay.is_zero() || retry.initial_delay > retry.max_delay {
-        checker.problem("spec.retry.initialDelay", "must be more than 0 and at most maxDelay");
+        checker.problem(
+            "spec.retry.initialDelay",
+            "must be more than 0 and at most maxDelay",
+        );
     }
     if spec.http.timeout.to_std().is_zero() {
         checker.problem("spec.http.timeout", "must be more than 0");
@@ -65,15 +82,24 @@ pub fn compile(namespace: &str, name: &str, spec: &ConnectionSpec) -> Result<Con
         retry,
         responses,
     };
-    Ok(ConnectionWithObjects { connection: Arc::new(connection), objects })
+    Ok(ConnectionWithObjects {
+        connection: Arc::new(connection),
+        objects,
+    })
 }
 
-fn compile_objects(spec: &ConnectionSpec, checker: &mut Checker<'_>) -> BTreeMap<String, Arc<super::ObjectPlan>> {
+fn compile_objects(
+    spec: &ConnectionSpec,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<String, Arc<super::ObjectPlan>> {
     let mut objects = BTreeMap::new();
     for (i, object) in spec.objects.iter().enumerate() {
         let field = format!("spec.objects[{i}]");
         if objects.contains_key(&object.name) {
-            checker.problem(&format!("{field}.name"), format!("there are two objects named {:?}", object.name));
+            checker.problem(
+                &format!("{field}.name"),
+                format!("there are two objects named {:?}", object.name),
+            );
         }
         if let Some(plan) = compile_object(object, &field, checker) {
             objects.insert(object.name.clone(), Arc::new(plan));
@@ -86,20 +112,33 @@ fn compile_objects(spec: &ConnectionSpec, checker: &mut Checker<'_>) -> BTreeMap
 fn compile_base_url(spec: &HttpSpec, checker: &mut Checker<'_>) -> Option<String> {
     let field = "spec.http.baseURL";
     let text = checker.resolve(field, &spec.base_url)?;
-    check_url(&text, spec.allow_plaintext, field, checker).then(|| text.trim_end_matches('/').to_owned())
+    check_url(&text, spec.allow_plaintext, field, checker)
+        .then(|| text.trim_end_matches('/').to_owned())
 }
 
 /// Whether this is a URL that may be called; says why not.
-pub(super) fn check_url(text: &str, plaintext: bool, field: &str, checker: &mut Checker<'_>) -> bool {
+pub(super) fn check_url(
+    text: &str,
+    plaintext: bool,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> bool {
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            checker.problem(field, format!("{text:?} is not a URL ({error}); write it as https://shop.example.com/api"));
+            checker.problem(
+                field,
+                format!(
+                    "{text:?} is not a URL ({error}); write it as https://shop.example.com/api"
+                ),
+            );
             return false;
         }
     };
     let problem = match url.scheme() {
-        "http" if !plaintext => "http:// sends credentials in the clear: use https://, or set spec.http.allowPlaintext: true",
+        "http" if !plaintext => {
+            "http:// sends credentials in the clear: use https://, or set spec.http.allowPlaintext: true"
+        }
         "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
             "a URL with user or password puts them in plain sight: use spec.auth.basic"
         }
@@ -142,22 +181,34 @@ fn compile_limits(specs: &[LimitSpec], checker: &mut Checker<'_>) -> Vec<LimitPl
     for (i, spec) in specs.iter().enumerate() {
         let field = format!("spec.limits[{i}]");
         let rate = match (spec.requests, &spec.per) {
-            (Some(requests), Some(per)) if requests > 0 && !per.to_std().is_zero() => Some((requests, per.to_std())),
+            (Some(requests), Some(per)) if requests > 0 && !per.to_std().is_zero() => {
+                Some((requests, per.to_std()))
+            }
             (None, None) => None,
             _ => {
-                checker.problem(&field, "requests and per belong together and are more than 0: requests: 120, per: 1m");
+                checker.problem(
+                    &field,
+                    "requests and per belong together and are more than 0: requests: 120, per: 1m",
+                );
                 continue;
             }
         };
         if spec.concurrency == Some(0) || (rate.is_none() && spec.concurrency.is_none()) {
-            checker.problem(&field, "give requests and per, or concurrency (more than 0), or all three");
+            checker.problem(
+                &field,
+                "give requests and per, or concurrency (more than 0), or all three",
+            );
         }
         let matching = spec.matching.as_ref();
         limits.push(LimitPlan {
             rate,
             concurrency: spec.concurrency.map(|c| c as usize),
-            method: matching.and_then(|m| m.method).map(|m| m.as_str().to_owned()),
-            path: matching.and_then(|m| m.path.as_ref()).map(|p| p.split('*').map(str::to_owned).collect()),
+            method: matching
+                .and_then(|m| m.method)
+                .map(|m| m.as_str().to_owned()),
+            path: matching
+                .and_then(|m| m.path.as_ref())
+                .map(|p| p.split('*').map(str::to_owned).collect()),
         });
     }
     limits
@@ -165,8 +216,12 @@ fn compile_limits(specs: &[LimitSpec], checker: &mut Checker<'_>) -> Vec<LimitPl
 
 /// The lowest concurrency that holds for every request.
 fn concurrency(limits: &[LimitPlan]) -> usize {
-    let all = limits.iter().filter(|l| l.method.is_none() && l.path.is_none());
-    all.filter_map(|l| l.concurrency).min().unwrap_or(DEFAULT_CONCURRENCY)
+    let all = limits
+        .iter()
+        .filter(|l| l.method.is_none() && l.path.is_none());
+    all.filter_map(|l| l.concurrency)
+        .min()
+        .unwrap_or(DEFAULT_CONCURRENCY)
 }
 
 fn compile_responses(specs: &[ResponseSpec], checker: &mut Checker<'_>) -> Vec<ResponseRule> {
@@ -175,16 +230,22 @@ fn compile_responses(specs: &[ResponseSpec], checker: &mut Checker<'_>) -> Vec<R
     for (i, spec) in specs.iter().enumerate() {
         let field = format!("spec.responses[{i}]");
         let when = checker.expression(&format!("{field}.when"), &spec.when, &ITEM_VARIABLES);
-        let retry_after = spec
-            .retry_after
-            .as_ref()
-            .and_then(|text| checker.expression(&format!("{field}.retryAfter"), text, &ITEM_VARIABLES));
+        let retry_after = spec.retry_after.as_ref().and_then(|text| {
+            checker.expression(&format!("{field}.retryAfter"), text, &ITEM_VARIABLES)
+        });
         if let Some(when) = when {
             // An expression that does not compile without `item` is about single results of a batch.
             let per_item = Expression::compile(&spec.when, &ANSWER_VARIABLES).is_err();
-            let needs_body = Expression::compile(&spec.when, &["status", "headers", "request"]).is_err()
+            let needs_body = Expression::compile(&spec.when, &["status", "headers", "request"])
+                .is_err()
                 || retry_after.is_some();
-            rules.push(ResponseRule { when, class: spec.class, retry_after, per_item, needs_body });
+            rules.push(ResponseRule {
+                when,
+                class: spec.class,
+                retry_after,
+                per_item,
+                needs_body,
+            });
         }
     }
     rules

@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Exception, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError, Stored, SyncState, Totals, Which,
+    Change, Exception, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError, Stored,
+    SyncState, Totals, Which,
 };
 use write::WriteError;
 
@@ -56,16 +57,24 @@ impl SqliteStore {
     /// Opens the store of `directory` for running Syncs; only one process may.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let place = directory.display().to_string();
-        let broken = |problem: String| StoreError::Broken { place: place.clone(), problem };
+        let broken = |problem: String| StoreError::Broken {
+            place: place.clone(),
+            problem,
+        };
         std::fs::create_dir_all(directory).map_err(|e| match e.kind() {
-            std::io::ErrorKind::StorageFull => StoreError::Full { place: place.clone() },
+            std::io::ErrorKind::StorageFull => StoreError::Full {
+                place: place.clone(),
+            },
             _ => broken(format!("cannot create the directory: {e}")),
         })?;
-        let lock = File::create(directory.join("lock")).map_err(|e| broken(format!("cannot write in it: {e}")))?;
+        let lock = File::create(directory.join("lock"))
+            .map_err(|e| broken(format!("cannot write in it: {e}")))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::Locked { place }),
-            Err(std::fs::TryLockError::Error(e)) => return Err(broken(format!("cannot lock it: {e}"))),
+            Err(std::fs::TryLockError::Error(e)) => {
+                return Err(broken(format!("cannot lock it: {e}")));
+            }
         }
         Self::start(directory.join(FILE), Some(lock))
     }
@@ -94,11 +103,19 @@ impl SqliteStore {
                 job(&db);
             }
         })?;
-        Ok(Self { writer, reader, place, _lock: lock })
+        Ok(Self {
+            writer,
+            reader,
+            place,
+            _lock: lock,
+        })
     }
 
     fn gone(&self) -> StoreError {
-        StoreError::Broken { place: self.place.to_string(), problem: "its thread has ended".into() }
+        StoreError::Broken {
+            place: self.place.to_string(),
+            problem: "its thread has ended".into(),
+        }
     }
 
     fn write<T: Send + 'static>(
@@ -120,7 +137,15 @@ impl SqliteStore {
         });
         let gone = self.gone();
         let session = session.map(|s| (s.id, s.epoch));
-        if self.writer.send(Queued { session, job, refuse }).is_err() {
+        if self
+            .writer
+            .send(Queued {
+                session,
+                job,
+                refuse,
+            })
+            .is_err()
+        {
             return async move { Err(gone) }.boxed();
         }
         async move { answer.await.unwrap_or(Err(gone)) }.boxed()
@@ -145,13 +170,20 @@ impl SqliteStore {
 }
 
 fn spawn(name: &str, place: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(|_| ()).map_err(|e| StoreError::Broken {
-        place: place.to_owned(),
-        problem: format!("cannot start a thread: {e}"),
-    })
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(|_| ())
+        .map_err(|e| StoreError::Broken {
+            place: place.to_owned(),
+            problem: format!("cannot start a thread: {e}"),
+        })
 }
 
-fn send<T>(reply: &std::sync::Mutex<Option<oneshot::Sender<Result<T, StoreError>>>>, result: Result<T, StoreError>) {
+fn send<T>(
+    reply: &std::sync::Mutex<Option<oneshot::Sender<Result<T, StoreError>>>>,
+    result: Result<T, StoreError>,
+) {
     let sender = reply.lock().ok().and_then(|mut slot| slot.take());
     if let Some(sender) = sender {
         // The caller may have gone; the transaction stands all the same.
@@ -173,7 +205,12 @@ fn write_loop(mut db: Connection, jobs: &mpsc::Receiver<Queued>, place: &str) {
     }
 }
 
-fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str, failed: &mut HashMap<(i64, i64), StoreError>) {
+fn write_group(
+    db: &mut Connection,
+    group: Vec<Queued>,
+    place: &str,
+    failed: &mut HashMap<(i64, i64), StoreError>,
+) {
     let sessions: Vec<_> = group.iter().filter_map(|queued| queued.session).collect();
     let mut group = group.into_iter();
     let mut finishes: Vec<Finish> = Vec::new();
@@ -201,7 +238,11 @@ fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str, failed: &mu
         finish(failure.as_ref());
     }
     if let Some(failure) = failure {
-        failed.extend(sessions.into_iter().map(|session| (session, failure.clone())));
+        failed.extend(
+            sessions
+                .into_iter()
+                .map(|session| (session, failure.clone())),
+        );
         for queued in group {
             (queued.refuse)(failure.clone());
         }
@@ -209,7 +250,12 @@ fn write_group(db: &mut Connection, group: Vec<Queued>, place: &str, failed: &mu
 }
 
 impl Store for SqliteStore {
-    fn open(&self, sync: &SyncName, identity: Fingerprint, on: OnMismatch) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>> {
+    fn open(
+        &self,
+        sync: &SyncName,
+        identity: Fingerprint,
+        on: OnMismatch,
+    ) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>> {
         let sync = sync.clone();
         self.write(None, move |db| write::open(db, &sync, identity, on))
     }
@@ -219,31 +265,56 @@ impl Store for SqliteStore {
         self.read(move |db| read::outbox(db, id))
     }
 
-    fn known(&self, session: &Session, keys: Vec<Key>, exceptions: bool) -> BoxFuture<'_, Result<Vec<Known>, StoreError>> {
+    fn known(
+        &self,
+        session: &Session,
+        keys: Vec<Key>,
+        exceptions: bool,
+    ) -> BoxFuture<'_, Result<Vec<Known>, StoreError>> {
         let id = session.id;
         self.read(move |db| read::known(db, id, &keys, exceptions))
     }
 
-    fn linked(&self, wanted: Vec<(SyncName, Key)>) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>> {
+    fn linked(
+        &self,
+        wanted: Vec<(SyncName, Key)>,
+    ) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>> {
         self.read(move |db| read::linked(db, &wanted))
     }
 
-    fn by_match(&self, session: &Session, matching: i64) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
+    fn by_match(
+        &self,
+        session: &Session,
+        matching: i64,
+    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
         let id = session.id;
         self.read(move |db| read::by_match(db, id, matching))
     }
 
-    fn by_target(&self, session: &Session, target: &TargetId) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
+    fn by_target(
+        &self,
+        session: &Session,
+        target: &TargetId,
+    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
         let (id, target) = (session.id, target.clone());
         self.read(move |db| read::by_target(db, id, &target))
     }
 
-    fn exceptions(&self, session: &Session, pick: Pick, limit: usize) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>> {
+    fn exceptions(
+        &self,
+        session: &Session,
+        pick: Pick,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>> {
         let id = session.id;
         self.read(move |db| read::exceptions(db, id, &pick, limit))
     }
 
-    fn next_due(&self, session: &Session, after: Millis) -> BoxFuture<'_, Result<Option<Millis>, StoreError>> {
+    fn next_due(
+        &self,
+        session: &Session,
+        after: Millis,
+    ) -> BoxFuture<'_, Result<Option<Millis>, StoreError>> {
         let id = session.id;
         self.read(move |db| read::next_due(db, id, after))
     }
@@ -253,7 +324,11 @@ impl Store for SqliteStore {
         self.read(move |db| read::totals(db, id))
     }
 
-    fn commit(&self, session: &Session, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn commit(
+        &self,
+        session: &Session,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
         let owned = session.clone();
         self.write(Some(session), move |db| write::apply(db, &owned, &changes))
     }
@@ -276,14 +351,20 @@ impl Store for SqliteStore {
         let name = name.to_owned();
         self.read(move |db| {
             use rusqlite::OptionalExtension;
-            db.query_row("SELECT content FROM value WHERE name = ?", [name], |row| row.get(0)).optional()
+            db.query_row("SELECT content FROM value WHERE name = ?", [name], |row| {
+                row.get(0)
+            })
+            .optional()
         })
     }
 
     fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
         let name = name.to_owned();
         self.write(None, move |db| {
-            db.execute("INSERT OR REPLACE INTO value (name, content) VALUES (?, ?)", rusqlite::params![name, value])?;
+            db.execute(
+                "INSERT OR REPLACE INTO value (name, content) VALUES (?, ?)",
+                rusqlite::params![name, value],
+            )?;
             Ok(())
         })
     }

@@ -4,7 +4,10 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::record::{Fingerprint, Key, Moment, SyncName, TargetId};
-use crate::state::{Detail, Exception, Known, Link, Millis, Pick, Session, Stored, SyncState, Totals, Trouble, segment};
+use crate::state::{
+    Detail, Exception, Known, Link, Millis, Pick, Session, Stored, SyncState, Totals, Trouble,
+    segment,
+};
 
 const LINK: &str = "SELECT key, target, raw, mapped, moment, matching, fields FROM link";
 const EXCEPTION: &str = "SELECT e.trouble, e.next, e.detail, e.entries FROM exception e";
@@ -25,19 +28,32 @@ pub fn outbox(db: &Connection, sync: i64) -> rusqlite::Result<Vec<Stored>> {
     .collect()
 }
 
-fn damaged(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+fn damaged(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }
 
-pub fn known(db: &Connection, sync: i64, keys: &[Key], exceptions: bool) -> rusqlite::Result<Vec<Known>> {
+pub fn known(
+    db: &Connection,
+    sync: i64,
+    keys: &[Key],
+    exceptions: bool,
+) -> rusqlite::Result<Vec<Known>> {
     let mut link = db.prepare_cached(&format!("{LINK} WHERE sync = ? AND key = ?"))?;
-    let mut exception = db.prepare_cached(&format!("{EXCEPTION} WHERE e.sync = ? AND e.key = ?"))?;
+    let mut exception =
+        db.prepare_cached(&format!("{EXCEPTION} WHERE e.sync = ? AND e.key = ?"))?;
     keys.iter()
         .map(|key| {
             Ok(Known {
-                link: link.query_row(params![sync, key.as_str()], read_link).optional()?,
+                link: link
+                    .query_row(params![sync, key.as_str()], read_link)
+                    .optional()?,
                 exception: if exceptions {
-                    exception.query_row(params![sync, key.as_str()], read_exception).optional()?
+                    exception
+                        .query_row(params![sync, key.as_str()], read_exception)
+                        .optional()?
                 } else {
                     None
                 },
@@ -47,7 +63,9 @@ pub fn known(db: &Connection, sync: i64, keys: &[Key], exceptions: bool) -> rusq
 }
 
 fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
-    let bytes = |column| -> rusqlite::Result<Fingerprint> { Ok(Fingerprint::from_slice(row.get_ref(column)?.as_blob()?)) };
+    let bytes = |column| -> rusqlite::Result<Fingerprint> {
+        Ok(Fingerprint::from_slice(row.get_ref(column)?.as_blob()?))
+    };
     Ok(Link {
         key: Key::from_text(row.get::<_, String>(0)?),
         target: row.get::<_, Option<String>>(1)?.map(TargetId::from_json),
@@ -65,9 +83,14 @@ fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
 
 fn read_exception(row: &Row<'_>) -> rusqlite::Result<Exception> {
     let entries: Vec<u8> = row.get(3)?;
-    let mut entries = segment::decode(entries).map_err(|e| damaged(3, e))?.into_iter();
-    let entry = entries.next().ok_or_else(|| damaged(3, segment::Damaged(0)))?;
-    let detail: Detail = serde_json::from_str(&row.get::<_, String>(2)?).map_err(|e| damaged(2, e))?;
+    let mut entries = segment::decode(entries)
+        .map_err(|e| damaged(3, e))?
+        .into_iter();
+    let entry = entries
+        .next()
+        .ok_or_else(|| damaged(3, segment::Damaged(0)))?;
+    let detail: Detail =
+        serde_json::from_str(&row.get::<_, String>(2)?).map_err(|e| damaged(2, e))?;
     Ok(Exception {
         entry,
         trouble: Trouble::from_code(row.get(0)?).unwrap_or(Trouble::Dead),
@@ -77,33 +100,48 @@ fn read_exception(row: &Row<'_>) -> rusqlite::Result<Exception> {
     })
 }
 
-pub fn linked(db: &Connection, wanted: &[(SyncName, Key)]) -> rusqlite::Result<Vec<Option<TargetId>>> {
+pub fn linked(
+    db: &Connection,
+    wanted: &[(SyncName, Key)],
+) -> rusqlite::Result<Vec<Option<TargetId>>> {
     let mut statement = db.prepare_cached(
         "SELECT l.target FROM sync s JOIN link l ON l.sync = s.id AND l.key = ?3 WHERE s.namespace = ?1 AND s.name = ?2",
     )?;
     wanted
         .iter()
         .map(|(sync, key)| {
-            let target: Option<Option<String>> =
-                statement.query_row(params![sync.namespace, sync.name, key.as_str()], |row| row.get(0)).optional()?;
+            let target: Option<Option<String>> = statement
+                .query_row(params![sync.namespace, sync.name, key.as_str()], |row| {
+                    row.get(0)
+                })
+                .optional()?;
             Ok(target.flatten().map(TargetId::from_json))
         })
         .collect()
 }
 
 pub fn by_match(db: &Connection, sync: i64, matching: i64) -> rusqlite::Result<Option<Link>> {
-    db.prepare_cached(&format!("{LINK} WHERE sync = ? AND matching = ? AND target IS NOT NULL LIMIT 1"))?
-        .query_row(params![sync, matching], read_link)
-        .optional()
+    db.prepare_cached(&format!(
+        "{LINK} WHERE sync = ? AND matching = ? AND target IS NOT NULL LIMIT 1"
+    ))?
+    .query_row(params![sync, matching], read_link)
+    .optional()
 }
 
 pub fn by_target(db: &Connection, sync: i64, target: &TargetId) -> rusqlite::Result<Option<Link>> {
-    db.prepare_cached(&format!("{LINK} WHERE sync = ? AND target = ? AND matching IS NOT NULL LIMIT 1"))?
-        .query_row(params![sync, target.as_json()], read_link)
-        .optional()
+    db.prepare_cached(&format!(
+        "{LINK} WHERE sync = ? AND target = ? AND matching IS NOT NULL LIMIT 1"
+    ))?
+    .query_row(params![sync, target.as_json()], read_link)
+    .optional()
 }
 
-pub fn exceptions(db: &Connection, sync: i64, pick: &Pick, limit: usize) -> rusqlite::Result<Vec<Exception>> {
+pub fn exceptions(
+    db: &Connection,
+    sync: i64,
+    pick: &Pick,
+    limit: usize,
+) -> rusqlite::Result<Vec<Exception>> {
     let limit = limit as i64;
     match pick {
         Pick::Due(now) => db
@@ -130,19 +168,28 @@ pub fn exceptions(db: &Connection, sync: i64, pick: &Pick, limit: usize) -> rusq
 }
 
 pub fn next_due(db: &Connection, sync: i64, after: Millis) -> rusqlite::Result<Option<Millis>> {
-    db.prepare_cached("SELECT min(next) FROM exception WHERE sync = ? AND trouble IN (0, 1) AND next > ?")?
-        .query_row([sync, after], |row| row.get(0))
+    db.prepare_cached(
+        "SELECT min(next) FROM exception WHERE sync = ? AND trouble IN (0, 1) AND next > ?",
+    )?
+    .query_row([sync, after], |row| row.get(0))
 }
 
 pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
     let mut totals = Totals {
-        links: db.query_row("SELECT count(*) FROM link WHERE sync = ?", [sync], |row| row.get::<_, i64>(0))? as u64,
+        links: db.query_row("SELECT count(*) FROM link WHERE sync = ?", [sync], |row| {
+            row.get::<_, i64>(0)
+        })? as u64,
         ..Totals::default()
     };
-    let mut statement =
-        db.prepare_cached("SELECT trouble, reason, count(*) FROM exception WHERE sync = ? GROUP BY trouble, reason")?;
+    let mut statement = db.prepare_cached(
+        "SELECT trouble, reason, count(*) FROM exception WHERE sync = ? GROUP BY trouble, reason",
+    )?;
     let rows = statement.query_map([sync], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)? as u64))
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, String>(1)?,
+            row.get::<_, i64>(2)? as u64,
+        ))
     })?;
     for row in rows {
         let (code, reason, count) = row?;
@@ -150,7 +197,9 @@ pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
             Some(Trouble::Retry) => totals.retrying += count,
             Some(Trouble::Unknown) => totals.unknown += count,
             Some(Trouble::Waiting) => totals.waiting += count,
-            Some(Trouble::Dead | Trouble::Ambiguous) | None => *totals.dead.entry(reason).or_default() += count,
+            Some(Trouble::Dead | Trouble::Ambiguous) | None => {
+                *totals.dead.entry(reason).or_default() += count
+            }
         }
     }
     Ok(totals)
@@ -161,7 +210,10 @@ pub fn list(db: &Connection) -> rusqlite::Result<Vec<(Session, SyncState)>> {
         .query_map([], |row| {
             let session = Session {
                 id: row.get(0)?,
-                sync: SyncName { namespace: row.get(1)?, name: row.get(2)? },
+                sync: SyncName {
+                    namespace: row.get(1)?,
+                    name: row.get(2)?,
+                },
                 epoch: row.get(3)?,
             };
             let state: String = row.get(4)?;

@@ -81,23 +81,39 @@ pub fn open_writer(file: &Path) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(StoreError::Broken {
             place,
-            problem: format!("SQLite {} is older than 3.51.3, which can lose data", rusqlite::version()),
+            problem: format!(
+                "SQLite {} is older than 3.51.3, which can lose data",
+                rusqlite::version()
+            ),
         });
     }
     let fail = |e| translate(&place, &e);
     let mut db = Connection::open(file).map_err(fail)?;
     settings(&db).map_err(fail)?;
-    db.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
-    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(fail)?;
-    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
-    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
+    db.pragma_update(None, "journal_mode", "WAL")
+        .map_err(fail)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        .map_err(fail)?;
+    let tx = db
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(fail)?;
+    let found: i64 = tx
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(fail)?;
     match found {
         0 => {
             tx.execute_batch(TABLES).map_err(fail)?;
-            tx.pragma_update(None, "user_version", SCHEMA).map_err(fail)?;
+            tx.pragma_update(None, "user_version", SCHEMA)
+                .map_err(fail)?;
         }
         SCHEMA => {}
-        found => return Err(StoreError::Newer { place, found, known: SCHEMA }),
+        found => {
+            return Err(StoreError::Newer {
+                place,
+                found,
+                known: SCHEMA,
+            });
+        }
     }
     tx.commit().map_err(fail)?;
     Ok(db)
@@ -132,7 +148,10 @@ pub fn translate(place: &str, error: &rusqlite::Error) -> StoreError {
     let place = place.to_owned();
     match error.sqlite_error_code() {
         Some(DiskFull) => StoreError::Full { place },
-        Some(DatabaseBusy | DatabaseLocked) => StoreError::Busy { place, seconds: BUSY_SECONDS },
+        Some(DatabaseBusy | DatabaseLocked) => StoreError::Busy {
+            place,
+            seconds: BUSY_SECONDS,
+        },
         _ => {
             let problem = error.to_string();
             if problem.contains("disk I/O error") && problem.contains("full") {

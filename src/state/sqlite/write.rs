@@ -4,7 +4,9 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::record::{Fingerprint, Moment, SyncName};
-use crate::state::{Change, Exception, Link, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment};
+use crate::state::{
+    Change, Exception, Link, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment,
+};
 
 /// Why a write did not happen: the store's own words, or SQLite's.
 pub enum WriteError {
@@ -35,21 +37,33 @@ fn check_epoch(db: &Connection, session: &Session) -> Result<(), WriteError> {
     if epoch == Some(session.epoch) {
         Ok(())
     } else {
-        Err(WriteError::Store(StoreError::Fenced { sync: session.sync.clone() }))
+        Err(WriteError::Store(StoreError::Fenced {
+            sync: session.sync.clone(),
+        }))
     }
 }
 
 fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
     match change {
-        Change::Segment { number, body, states } => {
+        Change::Segment {
+            number,
+            body,
+            states,
+        } => {
             db.prepare_cached("INSERT INTO segment (sync, number, body) VALUES (?, ?, ?)")?
                 .execute(params![sync, *number as i64, body])?;
             db.prepare_cached("INSERT INTO mark (sync, number, states) VALUES (?, ?, ?)")?
                 .execute(params![sync, *number as i64, states])?;
         }
-        Change::Marks { number, states } if states.iter().all(|s| *s == crate::state::mark::DONE) => {
-            for table in ["DELETE FROM segment WHERE sync = ? AND number = ?", "DELETE FROM mark WHERE sync = ? AND number = ?"] {
-                db.prepare_cached(table)?.execute(params![sync, *number as i64])?;
+        Change::Marks { number, states }
+            if states.iter().all(|s| *s == crate::state::mark::DONE) =>
+        {
+            for table in [
+                "DELETE FROM segment WHERE sync = ? AND number = ?",
+                "DELETE FROM mark WHERE sync = ? AND number = ?",
+            ] {
+                db.prepare_cached(table)?
+                    .execute(params![sync, *number as i64])?;
             }
         }
         Change::Marks { number, states } => {
@@ -63,7 +77,11 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
             } else {
                 "UPDATE link SET mapped = ?, fields = NULL WHERE sync = ? AND key = ?"
             };
-            db.prepare_cached(sql)?.execute(params![Fingerprint::UNKNOWN.to_bytes(), sync, key.as_str()])?;
+            db.prepare_cached(sql)?.execute(params![
+                Fingerprint::UNKNOWN.to_bytes(),
+                sync,
+                key.as_str()
+            ])?;
         }
         Change::Exception(exception) => put_exception(db, sync, exception)?,
         Change::Resolved(key) => {
@@ -71,7 +89,8 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
                 .execute(params![sync, key.as_str()])?;
         }
         Change::State(state) => {
-            db.prepare_cached("UPDATE sync SET state = ? WHERE id = ?")?.execute(params![to_json(state.as_ref())?, sync])?;
+            db.prepare_cached("UPDATE sync SET state = ? WHERE id = ?")?
+                .execute(params![to_json(state.as_ref())?, sync])?;
         }
     }
     Ok(())
@@ -120,7 +139,8 @@ fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<()
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, WriteError> {
-    serde_json::to_string(value).map_err(|e| WriteError::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
+    serde_json::to_string(value)
+        .map_err(|e| WriteError::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
 }
 
 /// A moment as it is kept in a column: a number or a text.
@@ -137,25 +157,50 @@ impl ToSql for SqlMoment<'_> {
 }
 
 /// Takes a Sync over and raises its epoch.
-pub fn open(db: &Connection, sync: &SyncName, identity: Fingerprint, on: OnMismatch) -> Result<(Session, SyncState), WriteError> {
+pub fn open(
+    db: &Connection,
+    sync: &SyncName,
+    identity: Fingerprint,
+    on: OnMismatch,
+) -> Result<(Session, SyncState), WriteError> {
     let found: Option<(i64, Vec<u8>, i64, String)> = db
-        .prepare_cached("SELECT id, identity, epoch, state FROM sync WHERE namespace = ? AND name = ?")?
-        .query_row(params![sync.namespace, sync.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .prepare_cached(
+            "SELECT id, identity, epoch, state FROM sync WHERE namespace = ? AND name = ?",
+        )?
+        .query_row(params![sync.namespace, sync.name], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
     let Some((id, stored, epoch, state)) = found else {
         let state = SyncState::default();
         db.execute(
             "INSERT INTO sync (namespace, name, identity, epoch, state) VALUES (?, ?, ?, 1, ?)",
-            params![sync.namespace, sync.name, identity.to_bytes(), to_json(&state)?],
+            params![
+                sync.namespace,
+                sync.name,
+                identity.to_bytes(),
+                to_json(&state)?
+            ],
         )?;
-        return Ok((Session { sync: sync.clone(), id: db.last_insert_rowid(), epoch: 1 }, state));
+        return Ok((
+            Session {
+                sync: sync.clone(),
+                id: db.last_insert_rowid(),
+                epoch: 1,
+            },
+            state,
+        ));
     };
     let stored = Fingerprint::from_slice(&stored);
     let mut state: SyncState = serde_json::from_str(&state).unwrap_or_default();
     if stored != identity {
         match on {
             OnMismatch::Refuse => {
-                return Err(WriteError::Store(StoreError::Mismatch { sync: sync.clone(), stored, given: identity }));
+                return Err(WriteError::Store(StoreError::Mismatch {
+                    sync: sync.clone(),
+                    stored,
+                    given: identity,
+                }));
             }
             OnMismatch::Adopt => {}
             OnMismatch::Reset => {
@@ -170,7 +215,14 @@ pub fn open(db: &Connection, sync: &SyncName, identity: Fingerprint, on: OnMisma
         "UPDATE sync SET identity = ?, epoch = ?, state = ? WHERE id = ?",
         params![identity.to_bytes(), epoch + 1, to_json(&state)?, id],
     )?;
-    Ok((Session { sync: sync.clone(), id, epoch: epoch + 1 }, state))
+    Ok((
+        Session {
+            sync: sync.clone(),
+            id,
+            epoch: epoch + 1,
+        },
+        state,
+    ))
 }
 
 const DEAD_LETTERS: &str = "FROM exception WHERE sync = ?1 AND trouble IN (3, 4) AND (?2 IS NULL OR key = ?2) AND (?3 IS NULL OR reason = ?3)";
@@ -189,7 +241,9 @@ pub fn replay(db: &Connection, session: &Session, which: &Which) -> Result<u64, 
     let mut changed = 0;
     let rows: Vec<(String, String)> = db
         .prepare(&format!("SELECT key, detail {DEAD_LETTERS}"))?
-        .query_map(params![session.id, key, reason], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![session.id, key, reason], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<Result<_, _>>()?;
     for (key, detail) in rows {
         let mut detail: crate::state::Detail = serde_json::from_str(&detail).unwrap_or_default();
@@ -213,21 +267,48 @@ pub fn discard(db: &Connection, session: &Session, which: &Which) -> Result<u64,
     let (key, reason) = selection(which);
     let rows: Vec<(String, Vec<u8>)> = db
         .prepare(&format!("SELECT key, entries {DEAD_LETTERS}"))?
-        .query_map(params![session.id, key, reason], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![session.id, key, reason], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<Result<_, _>>()?;
     let count = rows.len() as u64;
     for (key, entries) in rows {
         let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
-        let Some(entry) = entries.next() else { continue };
-        db.execute("DELETE FROM exception WHERE sync = ? AND key = ?", params![session.id, key])?;
+        let Some(entry) = entries.next() else {
+            continue;
+        };
+        db.execute(
+            "DELETE FROM exception WHERE sync = ? AND key = ?",
+            params![session.id, key],
+        )?;
         if let Some(behind) = entries.next() {
-            let detail = crate::state::Detail { reason: "Promoted".into(), remap: true, replayed: true, ..Default::default() };
-            put_exception(db, session.id, &Exception { entry: behind, trouble: Trouble::Retry, next: 0, detail, behind: None })?;
+            let detail = crate::state::Detail {
+                reason: "Promoted".into(),
+                remap: true,
+                replayed: true,
+                ..Default::default()
+            };
+            put_exception(
+                db,
+                session.id,
+                &Exception {
+                    entry: behind,
+                    trouble: Trouble::Retry,
+                    next: 0,
+                    detail,
+                    behind: None,
+                },
+            )?;
         } else {
             db.execute(
                 "INSERT INTO link (sync, key, raw, mapped) VALUES (?, ?, ?, ?)
                  ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw",
-                params![session.id, key, entry.raw.to_bytes(), Fingerprint::UNKNOWN.to_bytes()],
+                params![
+                    session.id,
+                    key,
+                    entry.raw.to_bytes(),
+                    Fingerprint::UNKNOWN.to_bytes()
+                ],
             )?;
         }
     }

@@ -1,0 +1,234 @@
+//! A source record becomes an entry of the outbox: parsed, mapped, frozen; or the reason why not.
+//! No state of the worker; used by `page` and `resolve`.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::mapping::{Links, Mapped};
+use crate::pipeline::matching::match_value;
+use crate::pipeline::observe::{Newest, Stage};
+use crate::plan::Plan;
+use crate::record::{Fingerprint, Key, LookupKey, Moment, SyncName};
+use crate::state::{Awaited, Detail, Entry, Known, Link, Trouble};
+
+use super::flight::Base;
+use super::now;
+
+/// One record of a page.
+pub struct Seen {
+    pub key: Key,
+    pub raw: Fingerprint,
+    pub moment: Option<Moment>,
+    pub value: Value,
+    pub bytes: Bytes,
+}
+
+/// A record after the Mapping.
+pub enum Prepared {
+    Ready(Entry),
+    /// Dead letter or waiting: what the exception says.
+    Trouble(Entry, Trouble, Box<Detail>),
+}
+
+/// Parses one record; also returns its cursor value. The error holds the bytes and what is wrong.
+pub fn see(plan: &Plan, bytes: Bytes) -> Result<(Seen, Option<Moment>), (Bytes, String)> {
+    let value: Value = match serde_json::from_slice(&bytes) {
+        Ok(value) => value,
+        Err(e) => return Err((bytes, format!("the record is not valid JSON: {e}"))),
+    };
+    if !value.is_object() {
+        let problem =
+            "the record is not an object; check `records` and `shape` of the list".to_owned();
+        return Err((bytes, problem));
+    }
+    let object = &plan.source.object;
+    let key = match object.read_key(&value) {
+        Ok(key) => key,
+        Err(e) => return Err((bytes, format!("{e}; check `key` of object {}", object.name))),
+    };
+    let raw = Fingerprint::of(&bytes).under(plan.hash);
+    let moment = object.modified.as_ref().and_then(|m| m.read(&value));
+    let cursor = object
+        .list
+        .as_ref()
+        .and_then(|list| list.cursor.as_ref())
+        .and_then(|c| c.moment.read(&value));
+    Ok((
+        Seen {
+            key,
+            raw,
+            moment,
+            value,
+            bytes,
+        },
+        cursor,
+    ))
+}
+
+/// The links that the wanted lookups have.
+pub async fn find_links(
+    plan: &Plan,
+    store: &dyn crate::state::Store,
+    mut wanted: Vec<LookupKey>,
+) -> Result<Links, crate::state::StoreError> {
+    wanted.sort();
+    wanted.dedup();
+    let sync = |lookup: &LookupKey| -> Option<SyncName> {
+        plan.lookups
+            .iter()
+            .find(|l| l.name == lookup.lookup)
+            .map(|l| l.sync.clone())
+    };
+    wanted.retain(|lookup| sync(lookup).is_some());
+    let questions = wanted
+        .iter()
+        .filter_map(|lookup| Some((sync(lookup)?, lookup.key.clone())))
+        .collect();
+    let answers = store.linked(questions).await?;
+    Ok(wanted
+        .into_iter()
+        .zip(answers)
+        .filter_map(|(lookup, target)| Some((lookup, target?)))
+        .collect())
+}
+
+/// Maps a record into an entry, or says why it cannot fly.
+pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
+    let mut entry = Entry {
+        key: seen.key.clone(),
+        raw: seen.raw,
+        mapped: Fingerprint::UNKNOWN,
+        moment: seen.moment.clone(),
+        matching: plan
+            .matching
+            .as_ref()
+            .and_then(|m| match_value(m, &seen.value))
+            .map(|m| m.hash),
+        token: token(plan),
+        seen: at,
+        source: seen.bytes.clone(),
+        body: Bytes::new(),
+        params: params(plan, &seen.value),
+    };
+    let detail = match plan.mapping.apply(&seen.value, links) {
+        Mapped::Record(record) => {
+            entry.body = serde_json::to_vec(&record).unwrap_or_default().into();
+            entry.mapped = Fingerprint::of(&entry.body);
+            return Prepared::Ready(entry);
+        }
+        Mapped::Rejected(rejection) => Detail {
+            reason: rejection.reason.into(),
+            message: format!("field {}: {}", rejection.field, rejection.message),
+            since: at,
+            ..Detail::default()
+        },
+        Mapped::Waiting(lookup) => {
+            let Some(sync) = plan
+                .lookups
+                .iter()
+                .find(|l| l.name == lookup.lookup)
+                .map(|l| l.sync.clone())
+            else {
+                let message = format!(
+                    "lookup {:?} is not declared in the Sync's lookups",
+                    lookup.lookup
+                );
+                let detail = Detail {
+                    reason: "Unlinked".into(),
+                    message,
+                    since: at,
+                    ..Detail::default()
+                };
+                return Prepared::Trouble(entry, Trouble::Dead, Box::new(detail));
+            };
+            let detail = Detail {
+                reason: "Waiting".into(),
+                message: format!("waits until Sync {} links record {}", sync.name, lookup.key),
+                since: at,
+                remap: true,
+                awaits: Some(Awaited { sync, lookup }),
+                ..Detail::default()
+            };
+            return Prepared::Trouble(entry, Trouble::Waiting, Box::new(detail));
+        }
+    };
+    Prepared::Trouble(entry, Trouble::Dead, Box::new(detail))
+}
+
+fn token(plan: &Plan) -> [u8; 16] {
+    let mut token = [0; 16];
+    if plan
+        .target
+        .object
+        .create
+        .as_ref()
+        .is_some_and(|create| create.idempotency_ttl.is_some())
+        && getrandom::fill(&mut token).is_err()
+    {
+        // Without randomness a key of the time is still unique to this record.
+        token = Fingerprint(now() as u128).under(plan.hash).to_bytes();
+    }
+    token
+}
+
+/// The values of `${source.…}` that the target's operations use.
+fn params(plan: &Plan, source: &Value) -> Bytes {
+    if plan.source_paths.is_empty() {
+        return Bytes::new();
+    }
+    let mut values = Value::Object(Map::new());
+    for path in &plan.source_paths {
+        if let Some(value) = path.get(source) {
+            // A path that cannot be set again names no field of an object: it has no value then.
+            let _ = path.set(&mut values, value.clone());
+        }
+    }
+    values.to_string().into()
+}
+
+/// The newest version that the store knows of a key.
+pub fn newest_known(known: &Known) -> Option<Newest<'_>> {
+    if let Some(exception) = &known.exception {
+        let newest = exception.behind.as_ref().unwrap_or(&exception.entry);
+        let stage = match exception.trouble {
+            Trouble::Unknown | Trouble::Ambiguous => Stage::InDoubt,
+            Trouble::Retry | Trouble::Waiting | Trouble::Dead => Stage::Unsent,
+        };
+        return Some(Newest {
+            stage,
+            raw: newest.raw,
+            moment: newest.moment.as_ref(),
+        });
+    }
+    let link = known.link.as_ref()?;
+    Some(Newest {
+        stage: Stage::Applied,
+        raw: link.raw,
+        moment: link.moment.as_ref(),
+    })
+}
+
+pub fn seen_link(seen: &Seen) -> Link {
+    Link {
+        key: seen.key.clone(),
+        target: None,
+        raw: seen.raw,
+        mapped: Fingerprint::UNKNOWN,
+        moment: seen.moment.clone(),
+        matching: None,
+        fields: Vec::new(),
+    }
+}
+
+/// The link of a version that needs no write.
+pub fn touched(base: &Base, entry: &Entry) -> Link {
+    Link {
+        key: entry.key.clone(),
+        target: base.target.clone(),
+        raw: entry.raw,
+        mapped: base.mapped,
+        moment: entry.moment.clone(),
+        matching: entry.matching,
+        fields: base.fields.clone(),
+    }
+}
