@@ -126,12 +126,21 @@ impl ListSpec {
     pub fn answer_paths(&self) -> Vec<(&'static str, &str)> {
         let mut paths: Vec<(&'static str, &str)> = Vec::new();
         paths.extend(self.records.as_deref().map(|p| ("records", p)));
-        paths.extend(self.columns.as_ref().map(|c| ("columns.from", c.from.as_str())));
+        paths.extend(
+            self.columns
+                .as_ref()
+                .map(|c| ("columns.from", c.from.as_str())),
+        );
         if let Some(pages) = &self.pagination {
             pages.answer_paths(&mut paths);
         }
         if let Some(token) = self.cursor.as_ref().and_then(|c| c.token.as_ref()) {
-            paths.extend(token.next_url.as_deref().map(|p| ("cursor.token.nextURL", p)));
+            paths.extend(
+                token
+                    .next_url
+                    .as_deref()
+                    .map(|p| ("cursor.token.nextURL", p)),
+            );
             paths.extend(token.from.as_deref().map(|p| ("cursor.token.from", p)));
         }
         paths
@@ -142,6 +151,9 @@ impl ListSpec {
         let cursor = self.cursor.as_ref().and_then(|c| c.field.as_ref());
         let last = self.pagination.as_ref().and_then(|p| p.last_key.as_ref());
         let cursor = cursor.map(|f| ("cursor.field.path", f.path.as_str()));
-        cursor.into_iter().chain(last.map(|l| ("pagination.lastKey.from", l.from.as_str()))).collect()
+        cursor
+            .into_iter()
+            .chain(last.map(|l| ("pagination.lastKey.from", l.from.as_str())))
+            .collect()
     }
 }

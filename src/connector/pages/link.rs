@@ -6,7 +6,11 @@ use http::header::LINK;
 
 /// The target of the first link with the relation `next`.
 pub(super) fn next(headers: &HeaderMap) -> Option<String> {
-    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(next_in)
+    headers
+        .get_all(LINK)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(next_in)
 }
 
 fn next_in(header: &str) -> Option<String> {
@@ -24,27 +28,41 @@ fn next_in(header: &str) -> Option<String> {
     }
 }
 
-/// The parameters of one link and what stands after its comma; quoted commas don't count.
+/// The parameters of one link and what stands after its comma.
 fn split_parameters(text: &str) -> (&str, &str) {
+    split_unquoted(text, ',').unwrap_or((text, ""))
+}
+
+/// The text before and after the first `separator` that stands in no quoted string (RFC 9110 section 5.6.4).
+fn split_unquoted(text: &str, separator: char) -> Option<(&str, &str)> {
     let (mut quoted, mut escaped) = (false, false);
     for (i, c) in text.char_indices() {
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            ',' if !quoted => return (&text[..i], &text[i + 1..]),
+            _ if c == separator && !quoted => return Some((&text[..i], &text[i + c.len_utf8()..])),
             _ => {}
         }
     }
-    (text, "")
+    None
 }
 
 /// Whether one of the relation types is `next` (compared without case, RFC 8288 section 2.1.1).
 fn is_next(parameters: &str) -> bool {
-    parameters.split(';').filter_map(|p| p.split_once('=')).any(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("rel")
-            && value.trim().trim_matches('"').split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
-    })
+    let mut rest = parameters;
+    while !rest.is_empty() {
+        let (parameter, after) = split_unquoted(rest, ';').unwrap_or((rest, ""));
+        rest = after;
+        let Some((name, value)) = parameter.split_once('=') else {
+            continue;
+        };
+        if name.trim().eq_ignore_ascii_case("rel") {
+            let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+            return relations.any(|relation| relation.eq_ignore_ascii_case("next"));
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -54,10 +72,19 @@ mod tests {
     #[test]
     fn the_next_link_is_found_as_rfc_8288_writes_it() {
         for (header, url) in [
-            (r#"<https://a.example/x?page=2>; rel="next""#, Some("https://a.example/x?page=2")),
-            (r#"</x?p=1>; rel="prev", </x?p=3>; rel="next""#, Some("/x?p=3")),
+            (
+                r#"<https://a.example/x?page=2>; rel="next""#,
+                Some("https://a.example/x?page=2"),
+            ),
+            (
+                r#"</x?p=1>; rel="prev", </x?p=3>; rel="next""#,
+                Some("/x?p=3"),
+            ),
             (r#"</x?ids=1,2;3>; rel=next"#, Some("/x?ids=1,2;3")),
-            (r#"</x>; title="a, <b>; rel=next"; rel="last", </y>; REL="prev Next""#, Some("/y")),
+            (
+                r#"</x>; title="a, <b>; rel=next"; rel="last", </y>; REL="prev Next""#,
+                Some("/y"),
+            ),
             (r#"</x>; rel="nextpage""#, None),
             ("</x", None),
             ("", None),

@@ -10,19 +10,31 @@ mod raw;
 mod reader;
 mod request;
 mod scan;
+mod shape;
 mod split;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::{HeaderMap, StatusCode};
 
-use super::client::{Reply, Request};
+use super::client::Request;
 use super::{Connector, Page};
 use crate::plan::ConnectionPlan;
 use crate::record::Failure;
 
 pub use reader::PageReader;
+
+/// An answer that is no failure.
+pub(super) struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// A rule of `responses` says that there is nothing here.
+    pub ignored: bool,
+}
 
 /// Sends the request for a page: the connector, or a table in a test.
 pub(super) trait Ask: Send + Sync {
@@ -34,7 +46,15 @@ pub(super) trait Ask: Send + Sync {
 
 impl Ask for Connector {
     fn ask<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<Reply, Failure>> {
-        Box::pin(self.call(request))
+        Box::pin(async move {
+            let reply = self.call(request).await?;
+            Ok(Reply {
+                status: reply.status,
+                headers: reply.headers,
+                body: reply.body,
+                ignored: reply.ignored,
+            })
+        })
     }
 
     fn connection(&self) -> &ConnectionPlan {

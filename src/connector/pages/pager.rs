@@ -59,9 +59,15 @@ pub(super) struct Pager {
 impl Pager {
     /// Goes on where a position says.
     pub fn at(next: Next, read: u64) -> Self {
-        let mut pager = Self { next, read, ..Self::default() };
+        let mut pager = Self {
+            next,
+            read,
+            ..Self::default()
+        };
         let print = match &pager.next {
-            Next::Token(value) | Next::LastKey(value) => Some(Fingerprint::of(value.to_string().as_bytes())),
+            Next::Token(value) | Next::LastKey(value) => {
+                Some(Fingerprint::of(value.to_string().as_bytes()))
+            }
             Next::Url(url) => Some(Fingerprint::of(url.as_bytes())),
             Next::First | Next::Page(_) | Next::Offset(_) => None,
         };
@@ -75,12 +81,22 @@ impl Pager {
             inject.push((send, size.into()));
         }
         match (&plan.way, &self.next) {
-            (PageWay::Token { send_as, .. }, Next::Token(token)) => inject.push((send_as, token.clone())),
-            (PageWay::LastKey { send_as, .. }, Next::LastKey(key)) => inject.push((send_as, key.clone())),
-            (PageWay::Page { start, send_as }, Next::First) => inject.push((send_as, (*start).into())),
-            (PageWay::Page { send_as, .. }, Next::Page(number)) => inject.push((send_as, (*number).into())),
+            (PageWay::Token { send_as, .. }, Next::Token(token)) => {
+                inject.push((send_as, token.clone()))
+            }
+            (PageWay::LastKey { send_as, .. }, Next::LastKey(key)) => {
+                inject.push((send_as, key.clone()))
+            }
+            (PageWay::Page { start, send_as }, Next::First) => {
+                inject.push((send_as, (*start).into()))
+            }
+            (PageWay::Page { send_as, .. }, Next::Page(number)) => {
+                inject.push((send_as, (*number).into()))
+            }
             (PageWay::Offset { send_as }, Next::First) => inject.push((send_as, 0.into())),
-            (PageWay::Offset { send_as }, Next::Offset(offset)) => inject.push((send_as, (*offset).into())),
+            (PageWay::Offset { send_as }, Next::Offset(offset)) => {
+                inject.push((send_as, (*offset).into()))
+            }
             _ => {}
         }
     }
@@ -96,9 +112,9 @@ impl Pager {
         let next = self.following(&plan.way, seen)?;
         let Some(next) = next else {
             return match &plan.stop {
-                StopPlan::Flag { path, .. } if seen.count > 0 => {
-                    Err(format!("{path} says that more follows, but the answer does not say how to ask for it; correct list.pagination"))
-                }
+                StopPlan::Flag { path, .. } if seen.count > 0 => Err(format!(
+                    "{path} says that more follows, but the answer does not say how to ask for it; correct list.pagination"
+                )),
                 _ => Ok(false),
             };
         };
@@ -108,12 +124,17 @@ impl Pager {
 
     fn check_bounds(&mut self, plan: &PagesPlan, seen: &Seen<'_>) -> Result<(), String> {
         if self.pages >= MAX_PAGES {
-            return Err(format!("the list has more than {MAX_PAGES} pages; narrow it by a cursor with step, or by query"));
+            return Err(format!(
+                "the list has more than {MAX_PAGES} pages; narrow it by a cursor with step, or by query"
+            ));
         }
         let parameter = match &plan.way {
             PageWay::Page { send_as, .. } => &send_as.name,
             PageWay::Offset { send_as } => &send_as.name,
-            PageWay::Token { .. } | PageWay::Link | PageWay::NextUrl { .. } | PageWay::LastKey { .. } => return Ok(()),
+            PageWay::Token { .. }
+            | PageWay::Link
+            | PageWay::NextUrl { .. }
+            | PageWay::LastKey { .. } => return Ok(()),
         };
         let full = seen.count > 0 && plan.size.is_none_or(|size| seen.count >= u64::from(size));
         if full && seen.content == self.content {
@@ -121,10 +142,16 @@ impl Pager {
                 "the same full page came twice in a row: the system ignores the parameter {parameter:?}; correct list.pagination"
             ));
         }
-        self.content = if full { seen.content } else { Fingerprint::UNKNOWN };
+        self.content = if full {
+            seen.content
+        } else {
+            Fingerprint::UNKNOWN
+        };
         self.empty = if seen.count == 0 { self.empty + 1 } else { 0 };
         if self.empty >= EMPTY_PAGES {
-            return Err(format!("{EMPTY_PAGES} pages in a row hold no record, and the stop rule never holds; correct list.pagination.stop"));
+            return Err(format!(
+                "{EMPTY_PAGES} pages in a row hold no record, and the stop rule never holds; correct list.pagination.stop"
+            ));
         }
         Ok(())
     }
@@ -137,7 +164,11 @@ impl Pager {
             StopPlan::Flag { path, is } => truth(path.get(seen.envelope)) == *is,
             StopPlan::Total { path } => match path.get(seen.envelope).and_then(number) {
                 Some(total) => seen.count == 0 || self.read >= total,
-                None => return Err(format!("there is no number at {path}; correct list.pagination.stop.total.path")),
+                None => {
+                    return Err(format!(
+                        "there is no number at {path}; correct list.pagination.stop.total.path"
+                    ));
+                }
             },
             StopPlan::When(_) => seen.judged,
         })
@@ -147,18 +178,28 @@ impl Pager {
     fn following(&mut self, way: &PageWay, seen: &Seen<'_>) -> Result<Option<Next>, String> {
         Ok(match way {
             PageWay::Token { from, send_as } => {
-                let Some(token) = from.get(seen.envelope).filter(|t| !is_none(t)) else { return Ok(None) };
+                let Some(token) = from.get(seen.envelope).filter(|t| !is_none(t)) else {
+                    return Ok(None);
+                };
                 let scalar = !matches!(token, Value::Object(_) | Value::Array(_));
                 if !scalar && send_as.place != Place::Body {
-                    return Err(format!("the page token at {from} is no text or number; correct list.pagination.token.from"));
+                    return Err(format!(
+                        "the page token at {from} is no text or number; correct list.pagination.token.from"
+                    ));
                 }
                 self.once(&token.to_string(), &format!("the page token at {from}"))?;
                 Some(Next::Token(token.clone()))
             }
             PageWay::NextUrl { from } => match from.get(seen.envelope).filter(|t| !is_none(t)) {
                 None => None,
-                Some(Value::String(url)) => self.url(url, &format!("the URL of the next page at {from}"))?,
-                Some(_) => return Err(format!("what stands at {from} is no URL; correct list.pagination.nextURL.from")),
+                Some(Value::String(url)) => {
+                    self.url(url, &format!("the URL of the next page at {from}"))?
+                }
+                Some(_) => {
+                    return Err(format!(
+                        "what stands at {from} is no URL; correct list.pagination.nextURL.from"
+                    ));
+                }
             },
             PageWay::Link => match link::next(seen.headers) {
                 None => None,
@@ -174,9 +215,13 @@ impl Pager {
                 _ => seen.count,
             })),
             PageWay::LastKey { from, .. } => {
-                let Some(record) = seen.last_record else { return Ok(None) };
+                let Some(record) = seen.last_record else {
+                    return Ok(None);
+                };
                 let Some(key) = raw::field(record, from).filter(|k| !is_none(k)) else {
-                    return Err(format!("the last record of a page has no {from}; correct list.pagination.lastKey.from"));
+                    return Err(format!(
+                        "the last record of a page has no {from}; correct list.pagination.lastKey.from"
+                    ));
                 };
                 self.once(&key.to_string(), &format!("the last record's {from}"))?;
                 Some(Next::LastKey(key))
@@ -213,7 +258,9 @@ fn truth(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Bool(flag)) => *flag,
         Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-        Some(Value::String(text)) => ["true", "yes", "1"].iter().any(|yes| text.eq_ignore_ascii_case(yes)),
+        Some(Value::String(text)) => ["true", "yes", "1"]
+            .iter()
+            .any(|yes| text.eq_ignore_ascii_case(yes)),
         _ => false,
     }
 }

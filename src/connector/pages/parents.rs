@@ -93,22 +93,51 @@ impl Parents {
         let index = self.index;
         let text = values.get(index)?;
         self.index += 1;
-        let value = Value::Object(Map::from_iter([("value".to_owned(), Value::from(text.as_str()))]));
-        Some(ParentPosition { entry: self.entry, index, page: Value::Null, value })
+        let value = Value::Object(Map::from_iter([(
+            "value".to_owned(),
+            Value::from(text.as_str()),
+        )]));
+        Some(ParentPosition {
+            entry: self.entry,
+            index,
+            page: Value::Null,
+            value,
+        })
     }
 
-    async fn record(&mut self, name: &str, list: &Arc<ListPlan>, ask: &Arc<dyn Ask>) -> Result<Option<ParentPosition>, Failure> {
+    async fn record(
+        &mut self,
+        name: &str,
+        list: &Arc<ListPlan>,
+        ask: &Arc<dyn Ask>,
+    ) -> Result<Option<ParentPosition>, Failure> {
         loop {
             if let Some(value) = self.queue.pop_front() {
-                return Ok(Some(ParentPosition { entry: self.entry, index: 0, page: self.page.clone(), value }));
+                return Ok(Some(ParentPosition {
+                    entry: self.entry,
+                    index: 0,
+                    page: self.page.clone(),
+                    value,
+                }));
             }
             let (following, began) = (&self.following, self.began);
             let reader = self.reader.get_or_insert_with(|| {
                 let resume = (!following.is_null()).then(|| following.clone());
-                let start = ScanStart { resume, ..ScanStart::default() };
-                Box::new(Scan::new(Arc::clone(ask), name.to_owned(), Arc::clone(list), start, began))
+                let start = ScanStart {
+                    resume,
+                    ..ScanStart::default()
+                };
+                Box::new(Scan::new(
+                    Arc::clone(ask),
+                    name.to_owned(),
+                    Arc::clone(list),
+                    start,
+                    began,
+                ))
             });
-            let Some(page) = boxed(reader).await? else { return Ok(None) };
+            let Some(page) = boxed(reader).await? else {
+                return Ok(None);
+            };
             self.page = std::mem::replace(&mut self.following, page.position);
             self.skipped += page.ignored;
             for record in &page.records {
@@ -153,7 +182,11 @@ fn put(root: &mut Value, steps: &[Step], value: Value) {
                 *root = Value::Object(Map::new());
             }
             if let Value::Object(map) = root {
-                put(map.entry(name.to_string()).or_insert(Value::Null), rest, value);
+                put(
+                    map.entry(name.to_string()).or_insert(Value::Null),
+                    rest,
+                    value,
+                );
             }
         }
         Step::Index(index) => {

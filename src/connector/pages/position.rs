@@ -26,12 +26,15 @@ pub(super) struct Position {
     /// The parent that the scan is at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentPosition>,
-    /// Where in the list; `None`: it was read to its end, and the next parent follows.
+    /// Where in the list; `None`: it was read to its end, and the next parent follows, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<ListPosition>,
     /// Whether any parent's list was there.
     #[serde(default)]
     pub any: bool,
+    /// The whole scan was read.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// The place in one list.
@@ -67,19 +70,29 @@ pub(super) struct ParentPosition {
 impl ListPosition {
     pub fn new(next: Next, read: u64, window: &Window) -> Self {
         let mark = |moment: &Option<crate::record::Moment>| moment.as_ref().map(Mark::from);
-        Self { next, read, since: mark(&window.since), until: mark(&window.until) }
+        Self {
+            next,
+            read,
+            since: mark(&window.since),
+            until: mark(&window.until),
+        }
     }
 
     pub fn window(&self) -> Window {
         let moment = |mark: &Option<Mark>| mark.as_ref().and_then(Mark::moment);
-        Window { since: moment(&self.since), until: moment(&self.until) }
+        Window {
+            since: moment(&self.since),
+            until: moment(&self.until),
+        }
     }
 }
 
 impl Position {
     /// Reads a position that belongs to the list with this fingerprint.
     pub fn read(value: &Value, list: &str) -> Option<Self> {
-        Self::deserialize(value).ok().filter(|position| position.list == list)
+        Self::deserialize(value)
+            .ok()
+            .filter(|position| position.list == list)
     }
 }
 

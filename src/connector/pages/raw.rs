@@ -22,7 +22,9 @@ pub(super) fn field(json: &[u8], path: &Path) -> Option<Value> {
 /// What is no object stays as it is.
 pub(super) fn with_fields(record: &Bytes, fields: &[(&str, &str)]) -> Bytes {
     let mut reader = serde_json::Deserializer::from_slice(record);
-    let Ok(own) = reader.deserialize_map(FieldsVisitor) else { return record.clone() };
+    let Ok(own) = reader.deserialize_map(FieldsVisitor) else {
+        return record.clone();
+    };
     let mut json = Vec::with_capacity(record.len() + 64);
     let own = own.iter().map(|(name, raw)| (name.as_ref(), raw.get()));
     let kept = own.filter(|(name, _)| !fields.iter().any(|(added, _)| added == name));
@@ -70,7 +72,13 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         f.write_str("JSON")
     }
 
-    nothing!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+    nothing!(
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64),
+        visit_str(&str)
+    );
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
@@ -80,7 +88,9 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         let mut found = None;
         while let Some(name) = map.next_key_seed(NameSeed)? {
             match self.0 {
-                [Step::Field(field), rest @ ..] if **field == *name => found = map.next_value_seed(FieldSeed(rest))?,
+                [Step::Field(field), rest @ ..] if **field == *name => {
+                    found = map.next_value_seed(FieldSeed(rest))?
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -92,13 +102,15 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         let mut at = 0;
         loop {
             let more = match self.0 {
-                [Step::Index(index), rest @ ..] if *index == at => match seq.next_element_seed(FieldSeed(rest))? {
-                    Some(value) => {
-                        found = value;
-                        true
+                [Step::Index(index), rest @ ..] if *index == at => {
+                    match seq.next_element_seed(FieldSeed(rest))? {
+                        Some(value) => {
+                            found = value;
+                            true
+                        }
+                        None => false,
                     }
-                    None => false,
-                },
+                }
                 _ => seq.next_element::<IgnoredAny>()?.is_some(),
             };
             if !more {

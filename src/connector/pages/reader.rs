@@ -17,14 +17,34 @@ pub struct PageReader {
 }
 
 impl PageReader {
-    pub(in crate::connector) fn new(connector: Connector, object: Arc<ObjectPlan>, start: ScanStart) -> Self {
-        Self::over(Arc::new(connector), &object, start, Timestamp::now().as_nanosecond())
+    pub(in crate::connector) fn new(
+        connector: Connector,
+        object: Arc<ObjectPlan>,
+        start: ScanStart,
+    ) -> Self {
+        Self::over(
+            Arc::new(connector),
+            &object,
+            start,
+            Timestamp::now().as_nanosecond(),
+        )
     }
 
     /// Reads with `ask`; the scan begins at `now`, nanoseconds since 1970.
-    pub(super) fn over(ask: Arc<dyn Ask>, object: &ObjectPlan, start: ScanStart, now: i128) -> Self {
+    pub(super) fn over(
+        ask: Arc<dyn Ask>,
+        object: &ObjectPlan,
+        start: ScanStart,
+        now: i128,
+    ) -> Self {
         let scan = match &object.list {
-            Some(list) => Ok(Box::new(Scan::new(ask, object.name.clone(), Arc::new(list.clone()), start, now))),
+            Some(list) => Ok(Box::new(Scan::new(
+                ask,
+                object.name.clone(),
+                Arc::new(list.clone()),
+                start,
+                now,
+            ))),
             None => {
                 let text = format!(
                     "{}: object {}: has no list to read its records with; add spec.objects[].list",

@@ -15,7 +15,8 @@ pub(super) fn without_since(operation: &Operation) -> Option<Operation> {
     let mut bare = operation.clone();
     bare.query.retain(|(_, template)| !names_since(template));
     bare.headers.retain(|(_, template)| !names_since(template));
-    let mut left_out = bare.query.len() < operation.query.len() || bare.headers.len() < operation.headers.len();
+    let mut left_out =
+        bare.query.len() < operation.query.len() || bare.headers.len() < operation.headers.len();
     if let BodyPlan::Template { template, .. } = &mut bare.body {
         left_out |= !prune(template);
     }
@@ -23,7 +24,10 @@ pub(super) fn without_since(operation: &Operation) -> Option<Operation> {
 }
 
 fn names_since(template: &Template) -> bool {
-    template.paths_of("cursor").iter().any(|path| path.to_string() == "since")
+    template
+        .paths_of("cursor")
+        .iter()
+        .any(|path| path.to_string() == "since")
 }
 
 /// Takes out what names the watermark; false when something was taken out. A part that held nothing else
@@ -65,7 +69,8 @@ pub(super) fn injections<'p>(
             }
         }
     }
-    if let (Some(send), Some(token)) = (list.token.as_ref().and_then(|t| t.send_as.as_ref()), token) {
+    if let (Some(send), Some(token)) = (list.token.as_ref().and_then(|t| t.send_as.as_ref()), token)
+    {
         inject.push((send, token.into()));
     }
     if let Some(pages) = &list.pages {
@@ -79,7 +84,11 @@ pub(super) fn injections<'p>(
 }
 
 /// The URL in place of the operation's: a link, or the delta link of the last scan.
-pub(super) fn link_of<'a>(list: &ListPlan, pager: &'a Pager, token: Option<&'a str>) -> Option<&'a str> {
+pub(super) fn link_of<'a>(
+    list: &ListPlan,
+    pager: &'a Pager,
+    token: Option<&'a str>,
+) -> Option<&'a str> {
     match &pager.next {
         Next::Url(url) => Some(url),
         Next::First if list.token.as_ref().is_some_and(|t| t.send_as.is_none()) => token,
@@ -89,16 +98,30 @@ pub(super) fn link_of<'a>(list: &ListPlan, pager: &'a Pager, token: Option<&'a s
 
 /// A link as an absolute URL; a relative one is resolved against the request's (RFC 3986 section 5).
 /// What is no URL stays, and the connector says so.
-pub(super) fn absolute(link: String, from: Option<&str>, plan: &ConnectionPlan, operation: &Operation, scope: &Scope<'_>) -> String {
+pub(super) fn absolute(
+    link: String,
+    from: Option<&str>,
+    plan: &ConnectionPlan,
+    operation: &Operation,
+    scope: &Scope<'_>,
+) -> String {
     if Url::parse(&link).is_ok() {
         return link;
     }
     let base = match from {
         Some(url) => Url::parse(url).ok(),
         None => {
-            let scope = Scope { settings: Some(&plan.settings), ..*scope };
-            operation.path.render_url(&scope).ok().and_then(|path| Url::parse(&[plan.base_url.as_str(), &path].concat()).ok())
+            let scope = Scope {
+                settings: Some(&plan.settings),
+                ..*scope
+            };
+            operation
+                .path
+                .render_url(&scope)
+                .ok()
+                .and_then(|path| Url::parse(&[plan.base_url.as_str(), &path].concat()).ok())
         }
     };
-    base.and_then(|base| base.join(&link).ok()).map_or(link, String::from)
+    base.and_then(|base| base.join(&link).ok())
+        .map_or(link, String::from)
 }

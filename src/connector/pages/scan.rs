@@ -1,27 +1,28 @@
 //! One scan of an object: the shell around pager, window, parents and splitter.
 //! Asks one request at a time; state changes only after an answer, so that a dropped `next` loses nothing.
 
+mod fetch;
+
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{content, records_of};
 use super::pager::{Next, Pager, Seen};
 use super::parents::Parents;
 use super::position::{ListPosition, ParentPosition, Position, fingerprint};
-use super::request::{absolute, injections, link_of, without_since};
-use super::split::{Split, SplitError, split};
+use super::request::{absolute, link_of, without_since};
+use super::split::Split;
 use super::window::{Mark, Window};
-use super::Ask;
-use crate::connector::classify::{Purpose, header_values};
-use crate::connector::client::{Reply, Request};
+use super::{Ask, Reply};
+use crate::connector::classify::header_values;
 use crate::connector::{Page, ScanStart};
-use crate::expression::{Expression, Scope};
+use crate::expression::Scope;
 use crate::plan::connection::{ListPlan, Operation, StopPlan};
-use crate::record::{Class, Failure, Moment};
+use crate::record::{Failure, Moment};
 
-/// Answers that are asked for once more because they are cut off or no JSON.
-const REREADS: u32 = 2;
+use fetch::{Fetched, judge};
+
 /// Pages without a record that are passed over in one call, so that nothing is seldom committed.
 const QUIET: u32 = 100;
 
@@ -61,22 +62,26 @@ struct Place {
     resumed: bool,
 }
 
-/// What became of the request for a page.
-enum Fetched {
-    Page(Reply, Split),
-    /// The system says that there is nothing, and nothing more.
-    Nothing { ignored: bool },
-    /// The parent's list isn't there: the parent was deleted meanwhile.
-    ParentGone,
-}
-
 impl Scan {
-    pub fn new(ask: Arc<dyn Ask>, object: String, list: Arc<ListPlan>, start: ScanStart, now: i128) -> Self {
+    pub fn new(
+        ask: Arc<dyn Ask>,
+        object: String,
+        list: Arc<ListPlan>,
+        start: ScanStart,
+        now: i128,
+    ) -> Self {
         let print = fingerprint(&list);
-        let position = start.resume.as_ref().and_then(|value| Position::read(value, &print));
-        let began = position.as_ref().and_then(|p| p.began.parse().ok()).unwrap_or(now);
+        let position = start
+            .resume
+            .as_ref()
+            .and_then(|value| Position::read(value, &print));
+        let began = position
+            .as_ref()
+            .and_then(|p| p.began.parse().ok())
+            .unwrap_or(now);
         let parent = position.as_ref().and_then(|p| p.parent.clone());
-        let parents = (!list.for_each.is_empty()).then(|| Parents::new(Arc::clone(&list), began, parent.as_ref()));
+        let parents = (!list.for_each.is_empty())
+            .then(|| Parents::new(Arc::clone(&list), began, parent.as_ref()));
         let mut scan = Self {
             bare: without_since(&list.request),
             watermark: start.since.filter(|_| list.cursor.is_some()),
@@ -98,7 +103,7 @@ impl Scan {
             scan.watermark = position.watermark.as_ref().and_then(Mark::moment);
             scan.token = position.token;
             scan.any = position.any;
-            scan.ended = position.at.is_none() && scan.parents.is_none();
+            scan.ended = position.ended;
             if let Some(at) = position.at {
                 let pager = Pager::at(at.next.clone(), at.read);
                 scan.open(parent, at.window(), pager, true);
@@ -114,10 +119,12 @@ impl Scan {
             if self.ended || (self.at.is_none() && !self.enter().await?) {
                 self.check_any()?;
                 self.done = true;
-                let position = self.position(None, None);
+                let position = self.position(None, None, true);
                 return Ok(Some(self.page(Vec::new(), position, true)));
             }
-            let Some(page) = self.read().await? else { continue };
+            let Some(page) = self.read().await? else {
+                continue;
+            };
             if page.records.is_empty() && !page.last && quiet < QUIET {
                 quiet += 1;
                 self.ignored += page.ignored;
@@ -143,20 +150,40 @@ impl Scan {
             }
         };
         let cursor = self.list.cursor.as_ref();
-        let window = cursor.map(|c| Window::first(c, self.watermark.as_ref(), self.began)).unwrap_or_default();
+        let window = cursor
+            .map(|c| Window::first(c, self.watermark.as_ref(), self.began))
+            .unwrap_or_default();
         self.open(parent, window, Pager::default(), false);
         Ok(true)
     }
 
-    fn open(&mut self, parent: Option<ParentPosition>, window: Window, pager: Pager, resumed: bool) {
-        let cursor = self.list.cursor.as_ref().map_or(Value::Null, |c| window.scope(c));
-        self.at = Some(Place { parent, window, cursor, pager, resumed });
+    fn open(
+        &mut self,
+        parent: Option<ParentPosition>,
+        window: Window,
+        pager: Pager,
+        resumed: bool,
+    ) {
+        let cursor = self
+            .list
+            .cursor
+            .as_ref()
+            .map_or(Value::Null, |c| window.scope(c));
+        self.at = Some(Place {
+            parent,
+            window,
+            cursor,
+            pager,
+            resumed,
+        });
     }
 
     /// Reads one page of the list at hand; `None`: there is no such list.
     async fn read(&mut self) -> Result<Option<Page>, Failure> {
         let fetched = self.fetch().await?;
-        let Some(mut at) = self.at.take() else { return Ok(None) };
+        let Some(mut at) = self.at.take() else {
+            return Ok(None);
+        };
         at.resumed = false;
         let (reply, split) = match fetched {
             Fetched::Page(reply, split) => (reply, split),
@@ -193,7 +220,12 @@ impl Scan {
         let mut more = false;
         if let Some(pages) = &list.pages {
             let judged = match &pages.stop {
-                StopPlan::When(when) => judge(when, reply.status.as_u16(), header_values(&reply.headers), &split.envelope),
+                StopPlan::When(when) => judge(
+                    when,
+                    reply.status.as_u16(),
+                    header_values(&reply.headers),
+                    &split.envelope,
+                ),
                 _ => false,
             };
             let seen = Seen {
@@ -206,17 +238,39 @@ impl Scan {
             };
             more = at.pager.advance(pages, &seen)?;
         }
-        let scope = Scope { parent: at.parent.as_ref().map(|p| &p.value), ..Scope::default() };
-        let resolve = |url: String| absolute(url, link.as_deref(), self.ask.connection(), &list.request, &scope);
+        let scope = Scope {
+            parent: at.parent.as_ref().map(|p| &p.value),
+            ..Scope::default()
+        };
+        let resolve = |url: String| {
+            absolute(
+                url,
+                link.as_deref(),
+                self.ask.connection(),
+                &list.request,
+                &scope,
+            )
+        };
         if let (true, Next::Url(url)) = (more, &mut at.pager.next) {
             *url = resolve(std::mem::take(url));
         }
         if let (false, Some(token)) = (more, &list.token) {
-            let found = token.from.get(&split.envelope).and_then(crate::record::scalar_text).filter(|t| !t.is_empty());
+            let found = token
+                .from
+                .get(&split.envelope)
+                .and_then(crate::record::scalar_text)
+                .filter(|t| !t.is_empty());
             let Some(found) = found else {
-                return Err(format!("the last page has no token at {}; correct list.cursor.token", token.from));
+                return Err(format!(
+                    "the last page has no token at {}; correct list.cursor.token",
+                    token.from
+                ));
             };
-            self.token = Some(if token.send_as.is_none() { resolve(found) } else { found });
+            self.token = Some(if token.send_as.is_none() {
+                resolve(found)
+            } else {
+                found
+            });
         }
         Ok(more)
     }
@@ -233,18 +287,36 @@ impl Scan {
         } else if more {
             self.at = Some(at);
         }
-        let place = self.at.as_ref().map(|at| ListPosition::new(at.pager.next.clone(), at.pager.read, &at.window));
-        let last = place.is_none() && self.parents.as_ref().is_none_or(|parents| parents.more() == Some(false));
-        let position = self.position(parent, place);
+        let place = self
+            .at
+            .as_ref()
+            .map(|at| ListPosition::new(at.pager.next.clone(), at.pager.read, &at.window));
+        let last = place.is_none()
+            && self
+                .parents
+                .as_ref()
+                .is_none_or(|parents| parents.more() == Some(false));
+        let position = self.position(parent, place, last);
         self.page(records, position, last)
     }
 
     fn page(&mut self, records: Vec<bytes::Bytes>, position: Value, last: bool) -> Page {
         let token = if last { self.token.clone() } else { None };
-        Page { records, position, last, token, ignored: std::mem::take(&mut self.ignored) }
+        Page {
+            records,
+            position,
+            last,
+            token,
+            ignored: std::mem::take(&mut self.ignored),
+        }
     }
 
-    fn position(&self, parent: Option<ParentPosition>, at: Option<ListPosition>) -> Value {
+    fn position(
+        &self,
+        parent: Option<ParentPosition>,
+        at: Option<ListPosition>,
+        ended: bool,
+    ) -> Value {
         let position = Position {
             list: self.print.clone(),
             began: self.began.to_string(),
@@ -253,85 +325,10 @@ impl Scan {
             parent,
             at,
             any: self.any,
+            ended,
         };
         // All its keys are text, so this cannot fail; null would begin again, which loses nothing.
         serde_json::to_value(position).unwrap_or_default()
-    }
-
-    /// Asks for the page at hand until there is an answer that can be split.
-    async fn fetch(&mut self) -> Result<Fetched, Failure> {
-        let ask = Arc::clone(&self.ask);
-        let mut rereads = 0;
-        loop {
-            let Some(at) = &self.at else { return Ok(Fetched::Nothing { ignored: false }) };
-            let url = link_of(&self.list, &at.pager, self.token.as_deref());
-            let inject = injections(&self.list, &at.pager, &at.cursor, self.token.as_deref(), url.is_some());
-            let bare = if at.window.since.is_none() { self.bare.as_ref() } else { None };
-            let request = Request {
-                operation: bare.unwrap_or(&self.list.request),
-                purpose: Purpose::List,
-                scope: Scope { cursor: Some(&at.cursor), parent: at.parent.as_ref().map(|p| &p.value), ..Scope::default() },
-                inject: &inject,
-                url,
-            };
-            let reply = match ask.ask(request).await {
-                Ok(reply) if reply.ignored => return Ok(Fetched::Nothing { ignored: true }),
-                Ok(reply) => reply,
-                Err(failure) => match self.refused(failure)? {
-                    Some(fetched) => return Ok(fetched),
-                    None => continue,
-                },
-            };
-            if reply.status == http::StatusCode::NO_CONTENT {
-                return Ok(Fetched::Page(reply, Split::default()));
-            }
-            match split(&reply.body, &self.list) {
-                Ok(split) if self.resets(reply.status.as_u16(), || header_values(&reply.headers), &split.envelope) => {
-                    self.token = None;
-                }
-                Ok(split) => return Ok(Fetched::Page(reply, split)),
-                Err(SplitError::Shape(what)) => return Err(self.wrong(&what, Some(&reply))),
-                Err(_) if rereads < REREADS => rereads += 1,
-                Err(SplitError::Truncated) => return Err(self.truncated(&reply)),
-                Err(SplitError::NotJson(place)) => {
-                    return Err(self.wrong(&format!("the answer is no JSON ({place}); check spec.http.baseURL and list.path"), Some(&reply)));
-                }
-            }
-        }
-    }
-
-    /// What a request that did not succeed means here; `None`: ask again, with what was changed.
-    fn refused(&mut self, failure: Failure) -> Result<Option<Fetched>, Failure> {
-        let Some(at) = &mut self.at else { return Err(failure) };
-        let Some(status) = failure.status else { return Err(self.named(failure)) };
-        let body = || failure.excerpt.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let old = matches!(status, 400 | 404 | 410 | 422);
-        let first = at.pager.next == Next::First;
-        if let (false, Some(StopPlan::When(when))) = (first, self.list.pages.as_ref().map(|p| &p.stop))
-            && judge(when, status, json!({}), &body())
-        {
-            return Ok(Some(Fetched::Nothing { ignored: false }));
-        }
-        if old && at.resumed && !first {
-            at.pager = Pager::default();
-            at.resumed = false;
-            return Ok(None);
-        }
-        if first && self.token.is_some() && (old || self.resets(status, || json!({}), &body())) {
-            self.token = None;
-            return Ok(None);
-        }
-        if first && self.parents.is_some() && matches!(status, 404 | 410) {
-            return Ok(Some(Fetched::ParentGone));
-        }
-        Err(self.named(failure))
-    }
-
-    /// Whether an answer to the token of the last scan says that it is worth nothing any more.
-    fn resets(&self, status: u16, headers: impl FnOnce() -> Value, body: &Value) -> bool {
-        let first = self.at.as_ref().is_some_and(|at| at.pager.next == Next::First);
-        let rule = self.list.token.as_ref().and_then(|token| token.reset_when.as_ref());
-        first && self.token.is_some() && rule.is_some_and(|when| judge(when, status, headers(), body))
     }
 
     /// A list that is there for no parent at all has a wrong path.
@@ -339,35 +336,10 @@ impl Scan {
         if self.any || self.gone == 0 {
             return Ok(());
         }
-        let what = format!("answered 404 or 410 for all of {} parents; correct list.path or list.forEach", self.gone);
+        let what = format!(
+            "answered 404 or 410 for all of {} parents; correct list.path or list.forEach",
+            self.gone
+        );
         Err(self.wrong(&what, None))
     }
-
-    /// An answer that is not what the manifest says.
-    fn wrong(&self, what: &str, reply: Option<&Reply>) -> Failure {
-        let request = &self.list.request;
-        let connection = self.ask.connection().resource();
-        let text = format!("{connection}: object {}: {} {}: {what}", self.object, request.method, request.path.source());
-        let mut failure = Failure::new(Class::Configuration, true, text);
-        failure.status = reply.map(|reply| reply.status.as_u16());
-        failure
-    }
-
-    fn truncated(&self, reply: &Reply) -> Failure {
-        let what = format!("the answer ends in the middle, after {} bytes; it is read again later", reply.body.len());
-        let mut failure = self.wrong(&what, Some(reply));
-        failure.class = Class::Transient;
-        failure
-    }
-
-    fn named(&self, mut failure: Failure) -> Failure {
-        failure.message = format!("{} (list of object {})", failure.message, self.object);
-        failure
-    }
-}
-
-/// What an expression says about an answer; an error is a no.
-fn judge(when: &Expression, status: u16, headers: Value, body: &Value) -> bool {
-    let status = Value::from(status);
-    when.test(&[("status", &status), ("headers", &headers), ("body", body)]).unwrap_or(false)
 }

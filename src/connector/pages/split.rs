@@ -9,8 +9,9 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::raw::{NameSeed, push_field, with_fields};
-use crate::expression::{Path, Step};
+use super::raw::NameSeed;
+use super::shape::{columns, keyed};
+use crate::expression::Step;
 use crate::plan::connection::{ListPlan, RecordsPath, RecordsStep, ShapePlan};
 
 /// Field names that an error shows.
@@ -39,7 +40,9 @@ pub(super) enum SplitError {
 
 /// Splits `body` as the list says.
 pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> {
-    let bytes = body.strip_prefix(b"\xEF\xBB\xBF".as_slice()).unwrap_or(body);
+    let bytes = body
+        .strip_prefix(b"\xEF\xBB\xBF".as_slice())
+        .unwrap_or(body);
     let text = std::str::from_utf8(bytes).map_err(|error| match error.error_len() {
         None => SplitError::Truncated,
         Some(_) => SplitError::NotJson(format!("byte {} is no UTF-8", error.valid_up_to())),
@@ -47,7 +50,11 @@ pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> 
     let plan = &list.records;
     let wanted = list.envelope_paths();
     let whole = list.judges_body() || wanted.iter().any(|path| plan.path.holds(path));
-    let wanted: Vec<&[Step]> = if whole { Vec::new() } else { wanted.iter().map(|p| p.steps()).collect() };
+    let wanted: Vec<&[Step]> = if whole {
+        Vec::new()
+    } else {
+        wanted.iter().map(|p| p.steps()).collect()
+    };
     let mut out = Out::default();
     let walk = Walk {
         steps: plan.path.steps(),
@@ -62,14 +69,26 @@ pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> 
     reader.end().map_err(syntax)?;
     match out.trouble {
         Some(Trouble::Missing(_)) if plan.may_miss => out.raw.clear(),
-        Some(Trouble::Missing(what) | Trouble::Other(what)) => return Err(SplitError::Shape(misplaced(&plan.path, &plan.shape, &what))),
+        Some(Trouble::Missing(what) | Trouble::Other(what)) => {
+            return Err(SplitError::Shape(misplaced(&plan.path, &plan.shape, &what)));
+        }
         None => {}
     }
-    let envelope = if whole { serde_json::from_str(text).map_err(syntax)? } else { envelope.unwrap_or_default() };
+    let envelope = if whole {
+        serde_json::from_str(text).map_err(syntax)?
+    } else {
+        envelope.unwrap_or_default()
+    };
     let records = match &plan.shape {
-        ShapePlan::List | ShapePlan::Single => out.raw.iter().map(|raw| body.slice_ref(raw.get().as_bytes())).collect(),
-        ShapePlan::Map { key } => keyed(body, &out, key),
-        ShapePlan::Columns { from, name } => columns(body, &out.raw, from.as_ref(), name.as_ref(), &envelope)?,
+        ShapePlan::List | ShapePlan::Single => out
+            .raw
+            .iter()
+            .map(|raw| body.slice_ref(raw.get().as_bytes()))
+            .collect(),
+        ShapePlan::Map { key } => keyed(body, &out.keys, &out.raw, key),
+        ShapePlan::Columns { from, name } => {
+            columns(body, &out.raw, from.as_ref(), name.as_ref(), &envelope)?
+        }
     };
     Ok(Split { records, envelope })
 }
@@ -89,67 +108,10 @@ fn misplaced(path: &RecordsPath, shape: &ShapePlan, found: &str) -> String {
         ShapePlan::Single => "record",
         ShapePlan::Columns { .. } => "list of rows",
     };
-    format!("there is no {wanted} at {}: found {found}; correct list.records or list.shape", path.describe())
-}
-
-/// Records of an object, with their keys put in.
-fn keyed(body: &Bytes, out: &Out<'_>, field: &str) -> Vec<Bytes> {
-    let records = out.keys.iter().zip(&out.raw);
-    records
-        .map(|(key, raw)| {
-            let key = Value::from(key.as_str()).to_string();
-            with_fields(&body.slice_ref(raw.get().as_bytes()), &[(field, &key)])
-        })
-        .collect()
-}
-
-/// Rows become objects. A row that is no list stays as it is; a value without a column is left out.
-fn columns(
-    body: &Bytes,
-    rows: &[&RawValue],
-    from: Option<&Path>,
-    name: Option<&Path>,
-    envelope: &Value,
-) -> Result<Vec<Bytes>, SplitError> {
-    let Some((names, rows)) = column_names(rows, from, name, envelope)? else { return Ok(Vec::new()) };
-    let record = |row: &&RawValue| {
-        let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(row.get()) else {
-            return body.slice_ref(row.get().as_bytes());
-        };
-        let mut json = Vec::with_capacity(row.get().len() + 16 * names.len());
-        json.push(b'{');
-        for (name, value) in names.iter().zip(values) {
-            push_field(&mut json, name, value.get());
-        }
-        json.push(b'}');
-        json.into()
-    };
-    Ok(rows.iter().map(record).collect())
-}
-
-type NamesAndRows<'a, 'b> = Option<(Vec<String>, &'a [&'b RawValue])>;
-
-fn column_names<'a, 'b>(
-    rows: &'a [&'b RawValue],
-    from: Option<&Path>,
-    name: Option<&Path>,
-    envelope: &Value,
-) -> Result<NamesAndRows<'a, 'b>, SplitError> {
-    let Some(from) = from else {
-        let Some((first, rows)) = rows.split_first() else { return Ok(None) };
-        let names = serde_json::from_str(first.get())
-            .map_err(|_| SplitError::Shape("the first row is no list of column names; give list.columns".to_owned()))?;
-        return Ok(Some((names, rows)));
-    };
-    let Some(list) = from.get(envelope).and_then(Value::as_array) else {
-        let text = format!("there is no list of columns at {from}; correct list.columns.from");
-        return if rows.is_empty() { Ok(None) } else { Err(SplitError::Shape(text)) };
-    };
-    let read = |item: &Value| name.map_or(Some(item), |path| path.get(item)).and_then(Value::as_str).map(str::to_owned);
-    match list.iter().map(read).collect::<Option<Vec<String>>>() {
-        Some(names) => Ok(Some((names, rows))),
-        None => Err(SplitError::Shape(format!("a column at {from} has no name; correct list.columns.name"))),
-    }
+    format!(
+        "there is no {wanted} at {}: found {found}; correct list.records or list.shape",
+        path.describe()
+    )
 }
 
 /// What the walk finds.
@@ -207,7 +169,9 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
                     self.out.raw.push(raw);
                 } else {
                     let mut reader = serde_json::Deserializer::from_str(raw.get());
-                    return reader.deserialize_any(self).map_err(serde::de::Error::custom);
+                    return reader
+                        .deserialize_any(self)
+                        .map_err(serde::de::Error::custom);
                 }
             }
             _ => self.out.raw.push(raw),
@@ -246,7 +210,11 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         // Null where the list should be is how many systems write an empty one; null before is not.
-        Ok(if self.steps.is_empty() { None } else { self.scalar("null") })
+        Ok(if self.steps.is_empty() {
+            None
+        } else {
+            self.scalar("null")
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -264,21 +232,33 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
                     self.out.raw.push(raw);
                 }
             }
-            ([RecordsStep::Each, rest @ ..], shape) => {
-                loop {
-                    let many = self.many;
-                    let walk = Walk { steps: rest, shape, many, strict: false, wanted: Vec::new(), out: &mut *self.out };
-                    if seq.next_element_seed(walk)?.is_none() {
-                        break;
-                    }
+            ([RecordsStep::Each, rest @ ..], shape) => loop {
+                let many = self.many;
+                let walk = Walk {
+                    steps: rest,
+                    shape,
+                    many,
+                    strict: false,
+                    wanted: Vec::new(),
+                    out: &mut *self.out,
+                };
+                if seq.next_element_seed(walk)?.is_none() {
+                    break;
                 }
-            }
+            },
             ([RecordsStep::Index(index), rest @ ..], shape) => {
                 let mut at = 0;
                 loop {
                     let more = if at == *index {
                         let (many, strict) = (self.many, self.strict);
-                        let walk = Walk { steps: rest, shape, many, strict, wanted: Vec::new(), out: &mut *self.out };
+                        let walk = Walk {
+                            steps: rest,
+                            shape,
+                            many,
+                            strict,
+                            wanted: Vec::new(),
+                            out: &mut *self.out,
+                        };
                         seq.next_element_seed(walk)?.is_some()
                     } else {
                         seq.next_element::<IgnoredAny>()?.is_some()
@@ -304,7 +284,9 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
 impl<'p, 'de> Walk<'p, '_, 'de> {
     /// An object on the way to the records.
     fn fields<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
-        let [RecordsStep::Field(field), rest @ ..] = self.steps else { return Ok(None) };
+        let [RecordsStep::Field(field), rest @ ..] = self.steps else {
+            return Ok(None);
+        };
         let before = self.out.raw.len();
         let mut envelope = Map::new();
         let mut names = Vec::new();
@@ -322,7 +304,14 @@ impl<'p, 'de> Walk<'p, '_, 'de> {
                 self.out.back_to(before);
                 found = true;
                 let (shape, many, strict) = (self.shape, self.many, self.strict);
-                let walk = Walk { steps: rest, shape, many, strict, wanted, out: &mut *self.out };
+                let walk = Walk {
+                    steps: rest,
+                    shape,
+                    many,
+                    strict,
+                    wanted,
+                    out: &mut *self.out,
+                };
                 if let Some(inner) = map.next_value_seed(walk)? {
                     envelope.insert(name.into_owned(), inner);
                 }
@@ -378,7 +367,9 @@ fn shortened(name: &str) -> String {
 fn with_names(names: &[String]) -> String {
     match names {
         [] => "an empty object".to_owned(),
-        names if names.len() == SHOWN => format!("an object with the fields {}, …", names.join(", ")),
+        names if names.len() == SHOWN => {
+            format!("an object with the fields {}, …", names.join(", "))
+        }
         names => format!("an object with the fields {}", names.join(", ")),
     }
 }

@@ -31,7 +31,9 @@ impl Window {
     pub fn following(&self, cursor: &CursorPlan, now: i128) -> Option<Self> {
         cursor.step?;
         match &self.until {
-            Some(Moment::Time(until)) if *until < now => Some(Self::from(cursor, self.until.clone(), now)),
+            Some(Moment::Time(until)) if *until < now => {
+                Some(Self::from(cursor, self.until.clone(), now))
+            }
             _ => None,
         }
     }
@@ -55,7 +57,10 @@ impl Window {
             Some(Moment::Time(since)) => up.max(*since),
             _ => up,
         };
-        Self { since, until: Some(Moment::Time(until)) }
+        Self {
+            since,
+            until: Some(Moment::Time(until)),
+        }
     }
 
     /// The values of `${cursor.…}`.

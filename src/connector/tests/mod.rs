@@ -3,5 +3,6 @@
 mod answers;
 mod auth;
 mod limits;
+mod pages;
 mod support;
 mod writes;

@@ -177,11 +177,27 @@ pub struct TotalStop {
 
 impl PaginationSpec {
     pub(super) fn answer_paths<'a>(&'a self, paths: &mut Vec<(&'static str, &'a str)>) {
-        paths.extend(self.token.as_ref().map(|t| ("pagination.token.from", t.from.as_str())));
-        paths.extend(self.next_url.as_ref().map(|u| ("pagination.nextURL.from", u.from.as_str())));
+        paths.extend(
+            self.token
+                .as_ref()
+                .map(|t| ("pagination.token.from", t.from.as_str())),
+        );
+        paths.extend(
+            self.next_url
+                .as_ref()
+                .map(|u| ("pagination.nextURL.from", u.from.as_str())),
+        );
         if let Some(stop) = &self.stop {
-            paths.extend(stop.flag.as_ref().map(|f| ("pagination.stop.flag.path", f.path.as_str())));
-            paths.extend(stop.total.as_ref().map(|t| ("pagination.stop.total.path", t.path.as_str())));
+            paths.extend(
+                stop.flag
+                    .as_ref()
+                    .map(|f| ("pagination.stop.flag.path", f.path.as_str())),
+            );
+            paths.extend(
+                stop.total
+                    .as_ref()
+                    .map(|t| ("pagination.stop.total.path", t.path.as_str())),
+            );
         }
     }
 }

@@ -32,12 +32,16 @@ pub struct CursorPlan {
 impl CursorPlan {
     /// Where the first scan begins.
     pub fn start(&self) -> Option<Moment> {
-        self.moment.read_value(&serde_json::Value::String(self.start.clone()?))
+        self.moment
+            .read_value(&serde_json::Value::String(self.start.clone()?))
     }
 
     /// The format that is sent.
     pub fn format(&self) -> &MomentFormat {
-        self.moment.formats.first().unwrap_or(&MomentFormat::Rfc3339)
+        self.moment
+            .formats
+            .first()
+            .unwrap_or(&MomentFormat::Rfc3339)
     }
 }
 
@@ -51,8 +55,18 @@ pub struct TokenCursorPlan {
 }
 
 /// Compiles `modified`.
-pub(in crate::plan::connection) fn compile_moment(spec: &MomentSpec, field: &str, checker: &mut Checker<'_>) -> Option<MomentPlan> {
-    moment(&spec.path, spec.format.as_ref(), spec.formats.as_deref(), field, checker)
+pub(in crate::plan::connection) fn compile_moment(
+    spec: &MomentSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<MomentPlan> {
+    moment(
+        &spec.path,
+        spec.format.as_ref(),
+        spec.formats.as_deref(),
+        field,
+        checker,
+    )
 }
 
 fn moment(
@@ -66,7 +80,9 @@ fn moment(
     let texts: Vec<&str> = match (format, formats) {
         (None, None) => vec!["RFC3339"],
         (Some(one), None) => vec![&one.0],
-        (None, Some(several)) if !several.is_empty() => several.iter().map(|f| f.0.as_str()).collect(),
+        (None, Some(several)) if !several.is_empty() => {
+            several.iter().map(|f| f.0.as_str()).collect()
+        }
         _ => {
             checker.problem(field, "give format, or formats with at least one");
             return None;
@@ -85,16 +101,30 @@ fn moment(
         _ => 0,
     };
     if all.iter().any(|f| kind(f) != all.first().map_or(0, kind)) {
-        checker.problem(&format!("{field}.formats"), "times, Integer and Text do not compare: use formats of one kind");
+        checker.problem(
+            &format!("{field}.formats"),
+            "times, Integer and Text do not compare: use formats of one kind",
+        );
         return None;
     }
     (!all.is_empty()).then_some(MomentPlan { path, formats: all })
 }
 
 /// Compiles `cursor.field`; `request` is where `${cursor.…}` may stand.
-pub(super) fn compile_field(spec: &FieldCursor, request: &Operation, field: &str, checker: &mut Checker<'_>) -> Option<CursorPlan> {
+pub(super) fn compile_field(
+    spec: &FieldCursor,
+    request: &Operation,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<CursorPlan> {
     let before = checker.problems.len();
-    let moment = moment(&spec.path, spec.format.as_ref(), spec.formats.as_deref(), field, checker)?;
+    let moment = moment(
+        &spec.path,
+        spec.format.as_ref(),
+        spec.formats.as_deref(),
+        field,
+        checker,
+    )?;
     let format = moment.formats.first()?.clone();
     let mut inject = |spec: Option<&crate::api::connection::Injection>, name: &str| {
         spec.and_then(|s| InjectionPlan::compile(s, &format!("{field}.{name}"), checker))
@@ -105,14 +135,20 @@ pub(super) fn compile_field(spec: &FieldCursor, request: &Operation, field: &str
         overlap: spec.overlap.as_ref().map_or(Duration::ZERO, |d| d.to_std()),
         start: spec.start.clone(),
         step: spec.step.as_ref().map(|d| d.to_std()),
-        granularity: spec.granularity.as_ref().map_or_else(|| format.granularity(), |d| d.to_std()),
+        granularity: spec
+            .granularity
+            .as_ref()
+            .map_or_else(|| format.granularity(), |d| d.to_std()),
         client_side: spec.client_side == Some(true),
         moment,
         send_as,
         send_until_as,
     };
     if plan.start.is_some() && plan.start().is_none() {
-        checker.problem(&format!("{field}.start"), format!("is not written as {}", name_of(&format)));
+        checker.problem(
+            &format!("{field}.start"),
+            format!("is not written as {}", name_of(&format)),
+        );
     }
     check_time(spec, &plan, &format, field, checker);
     check_sent(&plan, request, field, checker);
@@ -128,37 +164,68 @@ fn name_of(format: &MomentFormat) -> String {
 }
 
 /// What is a length of time means something for times only.
-fn check_time(spec: &FieldCursor, plan: &CursorPlan, format: &MomentFormat, field: &str, checker: &mut Checker<'_>) {
-    let lengths = [("overlap", &spec.overlap), ("step", &spec.step), ("granularity", &spec.granularity)];
+fn check_time(
+    spec: &FieldCursor,
+    plan: &CursorPlan,
+    format: &MomentFormat,
+    field: &str,
+    checker: &mut Checker<'_>,
+) {
+    let lengths = [
+        ("overlap", &spec.overlap),
+        ("step", &spec.step),
+        ("granularity", &spec.granularity),
+    ];
     for (name, length) in lengths {
         let at = format!("{field}.{name}");
         match length {
-            Some(_) if !format.is_time() => checker.problem(&at, "is a length of time, and the cursor is none: remove it"),
-            Some(length) if name != "overlap" && length.to_std().is_zero() => checker.problem(&at, "must be more than 0"),
+            Some(_) if !format.is_time() => checker.problem(
+                &at,
+                "is a length of time, and the cursor is none: remove it",
+            ),
+            Some(length) if name != "overlap" && length.to_std().is_zero() => {
+                checker.problem(&at, "must be more than 0")
+            }
             _ => {}
         }
     }
     if spec.send_until_as.is_some() && !format.is_time() {
-        checker.problem(&format!("{field}.sendUntilAs"), "only a time has an end: remove it");
+        checker.problem(
+            &format!("{field}.sendUntilAs"),
+            "only a time has an end: remove it",
+        );
     }
     if let Some(step) = plan.step {
         if plan.start.is_none() {
-            checker.problem(&format!("{field}.step"), "needs start: where the first window begins");
+            checker.problem(
+                &format!("{field}.step"),
+                "needs start: where the first window begins",
+            );
         }
         if step < plan.granularity {
-            checker.problem(&format!("{field}.step"), "is shorter than the granularity: a window would never end");
+            checker.problem(
+                &format!("{field}.step"),
+                "is shorter than the granularity: a window would never end",
+            );
         }
     }
 }
 
 /// A cursor that is sent nowhere would read everything each time.
 fn check_sent(plan: &CursorPlan, request: &Operation, field: &str, checker: &mut Checker<'_>) {
-    let named: Vec<String> = request.paths_of("cursor").iter().map(ToString::to_string).collect();
+    let named: Vec<String> = request
+        .paths_of("cursor")
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let since = plan.send_as.is_some() || named.iter().any(|n| n == "since");
     let until = plan.send_until_as.is_some() || named.iter().any(|n| n == "until");
     if plan.client_side {
         if since || until || plan.step.is_some() {
-            checker.problem(&format!("{field}.clientSide"), "reads everything: remove step, sendAs, sendUntilAs and ${cursor.…}");
+            checker.problem(
+                &format!("{field}.clientSide"),
+                "reads everything: remove step, sendAs, sendUntilAs and ${cursor.…}",
+            );
         }
     } else if !since {
         checker.problem(
@@ -167,23 +234,38 @@ fn check_sent(plan: &CursorPlan, request: &Operation, field: &str, checker: &mut
         );
     }
     if plan.step.is_some() && !until {
-        checker.problem(&format!("{field}.sendUntilAs"), "step needs the end of the window: give sendUntilAs or write ${cursor.until}");
+        checker.problem(
+            &format!("{field}.sendUntilAs"),
+            "step needs the end of the window: give sendUntilAs or write ${cursor.until}",
+        );
     }
 }
 
 /// Compiles `cursor.token`.
-pub(super) fn compile_token(spec: &TokenCursor, field: &str, checker: &mut Checker<'_>) -> Option<TokenCursorPlan> {
+pub(super) fn compile_token(
+    spec: &TokenCursor,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<TokenCursorPlan> {
     let reset_when = match &spec.reset_when {
-        Some(text) => Some(checker.expression(&format!("{field}.resetWhen"), text, &ANSWER_VARIABLES)?),
+        Some(text) => {
+            Some(checker.expression(&format!("{field}.resetWhen"), text, &ANSWER_VARIABLES)?)
+        }
         None => None,
     };
     match (&spec.next_url, &spec.from, &spec.send_as) {
-        (Some(url), None, None) => {
-            Some(TokenCursorPlan { from: field_path(&format!("{field}.nextURL"), url, checker)?, send_as: None, reset_when })
-        }
+        (Some(url), None, None) => Some(TokenCursorPlan {
+            from: field_path(&format!("{field}.nextURL"), url, checker)?,
+            send_as: None,
+            reset_when,
+        }),
         (None, Some(from), Some(send_as)) => Some(TokenCursorPlan {
             from: field_path(&format!("{field}.from"), from, checker)?,
-            send_as: Some(InjectionPlan::compile(send_as, &format!("{field}.sendAs"), checker)?),
+            send_as: Some(InjectionPlan::compile(
+                send_as,
+                &format!("{field}.sendAs"),
+                checker,
+            )?),
             reset_when,
         }),
         _ => {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,9 +61,12 @@ impl MomentFormat {
             pattern if pattern.contains('%') => {
                 // A pattern that cannot read what it writes itself would read no record.
                 let now = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
-                let sample = strtime::format(pattern, &now).map_err(|e| format!("{text:?} is no strftime pattern: {e}"))?;
+                let sample = strtime::format(pattern, &now)
+                    .map_err(|e| format!("{text:?} is no strftime pattern: {e}"))?;
                 if read_pattern(pattern, &sample).is_none() {
-                    return Err(format!("{text:?} does not hold a whole date: write %Y, %m and %d, or %s"));
+                    return Err(format!(
+                        "{text:?} does not hold a whole date: write %Y, %m and %d, or %s"
+                    ));
                 }
                 Self::Pattern(pattern.to_owned())
             }
@@ -82,16 +85,23 @@ impl MomentFormat {
 
     pub fn read(&self, value: &Value) -> Option<Moment> {
         match (self, value) {
-            (Self::Rfc3339, Value::String(text)) => {
-                text.parse::<Timestamp>().ok().map(|t| Moment::Time(t.as_nanosecond()))
-            }
+            (Self::Rfc3339, Value::String(text)) => text
+                .parse::<Timestamp>()
+                .ok()
+                .map(|t| Moment::Time(t.as_nanosecond())),
             (Self::UnixSeconds, value) => read_decimal(value, SECOND).map(Moment::Time),
             (Self::UnixMillis, value) => read_decimal(value, MILLI).map(Moment::Time),
             (Self::Integer, Value::Number(number)) => number.as_i64().map(Moment::Integer),
             (Self::Integer, Value::String(text)) => text.parse().ok().map(Moment::Integer),
-            (Self::Text, Value::String(text)) if !text.is_empty() => Some(Moment::Text(text.clone())),
-            (Self::Pattern(pattern), Value::String(text)) => read_pattern(pattern, text).map(Moment::Time),
-            (Self::Pattern(pattern), Value::Number(number)) => read_pattern(pattern, &number.to_string()).map(Moment::Time),
+            (Self::Text, Value::String(text)) if !text.is_empty() => {
+                Some(Moment::Text(text.clone()))
+            }
+            (Self::Pattern(pattern), Value::String(text)) => {
+                read_pattern(pattern, text).map(Moment::Time)
+            }
+            (Self::Pattern(pattern), Value::Number(number)) => {
+                read_pattern(pattern, &number.to_string()).map(Moment::Time)
+            }
             _ => None,
         }
     }
@@ -118,7 +128,9 @@ impl MomentFormat {
         match self {
             Self::UnixSeconds => Duration::from_secs(1),
             Self::Pattern(pattern) => pattern_granularity(pattern),
-            Self::Rfc3339 | Self::UnixMillis | Self::Integer | Self::Text => Duration::from_millis(1),
+            Self::Rfc3339 | Self::UnixMillis | Self::Integer | Self::Text => {
+                Duration::from_millis(1)
+            }
         }
     }
 }
@@ -136,7 +148,9 @@ fn pattern_granularity(pattern: &str) -> Duration {
                 continue;
             }
             // Flags, widths and the dot of `%.3f` stand between the percent sign and its letter.
-            let letter = chars.by_ref().find(|c| c.is_ascii_alphabetic() || *c == '%');
+            let letter = chars
+                .by_ref()
+                .find(|c| c.is_ascii_alphabetic() || *c == '%');
             if letter.is_some_and(|l| letters.contains(&l)) {
                 return true;
             }

@@ -36,10 +36,15 @@ pub enum RecordsStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShapePlan {
     List,
-    Map { key: String },
+    Map {
+        key: String,
+    },
     Single,
     /// Without `from`, the first row names the columns.
-    Columns { from: Option<Path>, name: Option<Path> },
+    Columns {
+        from: Option<Path>,
+        name: Option<Path>,
+    },
 }
 
 impl RecordsPath {
@@ -50,7 +55,11 @@ impl RecordsPath {
             if i > 0 {
                 steps.push(RecordsStep::Each);
             }
-            let part = if i > 0 { part.strip_prefix('.').unwrap_or(part) } else { part };
+            let part = if i > 0 {
+                part.strip_prefix('.').unwrap_or(part)
+            } else {
+                part
+            };
             let path = Path::parse(part).map_err(|error| error.to_string())?;
             steps.extend(path.steps().iter().map(|step| match step {
                 Step::Field(name) => RecordsStep::Field(name.clone()),
@@ -61,7 +70,10 @@ impl RecordsPath {
         if steps.last() == Some(&RecordsStep::Each) {
             steps.pop();
         }
-        Ok(Self { text: text.to_owned(), steps })
+        Ok(Self {
+            text: text.to_owned(),
+            steps,
+        })
     }
 
     pub fn steps(&self) -> &[RecordsStep] {
@@ -70,22 +82,34 @@ impl RecordsPath {
 
     /// As it was written; `the answer itself` for the root.
     pub fn describe(&self) -> &str {
-        if self.steps.is_empty() { "the answer itself" } else { &self.text }
+        if self.steps.is_empty() {
+            "the answer itself"
+        } else {
+            &self.text
+        }
     }
 
     /// Whether `path` points at or into the records.
     pub fn holds(&self, path: &Path) -> bool {
-        self.steps.iter().zip(path.steps()).all(|(mine, other)| match (mine, other) {
-            (RecordsStep::Field(a), Step::Field(b)) => a == b,
-            (RecordsStep::Index(a), Step::Index(b)) => a == b,
-            (RecordsStep::Each, Step::Index(_)) => true,
-            _ => false,
-        }) && path.steps().len() >= self.steps.len()
+        self.steps
+            .iter()
+            .zip(path.steps())
+            .all(|(mine, other)| match (mine, other) {
+                (RecordsStep::Field(a), Step::Field(b)) => a == b,
+                (RecordsStep::Index(a), Step::Index(b)) => a == b,
+                (RecordsStep::Each, Step::Index(_)) => true,
+                _ => false,
+            })
+            && path.steps().len() >= self.steps.len()
     }
 }
 
 /// Compiles `records`, `shape`, `mapKey`, `columns`, `onMissing` and `filter`.
-pub(super) fn compile_records(spec: &ListSpec, field: &str, checker: &mut Checker<'_>) -> Option<RecordsPlan> {
+pub(super) fn compile_records(
+    spec: &ListSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<RecordsPlan> {
     let place = format!("{field}.records");
     let path = RecordsPath::parse(spec.records.as_deref().unwrap_or_default())
         .map_err(|error| checker.problem(&place, error))
@@ -99,10 +123,15 @@ pub(super) fn compile_records(spec: &ListSpec, field: &str, checker: &mut Checke
     }
     let shape = match kind {
         RecordShape::List => ShapePlan::List,
-        RecordShape::Map => ShapePlan::Map { key: spec.map_key.clone().unwrap_or_else(|| "_key".to_owned()) },
+        RecordShape::Map => ShapePlan::Map {
+            key: spec.map_key.clone().unwrap_or_else(|| "_key".to_owned()),
+        },
         RecordShape::Single => ShapePlan::Single,
         RecordShape::Columns => match &spec.columns {
-            None => ShapePlan::Columns { from: None, name: None },
+            None => ShapePlan::Columns {
+                from: None,
+                name: None,
+            },
             Some(columns) => ShapePlan::Columns {
                 from: Some(checker.path(&format!("{field}.columns.from"), &columns.from)?),
                 name: match &columns.name {
@@ -116,5 +145,10 @@ pub(super) fn compile_records(spec: &ListSpec, field: &str, checker: &mut Checke
         Some(text) => Some(checker.expression(&format!("{field}.filter"), text, &["record"])?),
         None => None,
     };
-    Some(RecordsPlan { path, shape, may_miss: spec.on_missing == Some(MissingRecords::Empty), filter })
+    Some(RecordsPlan {
+        path,
+        shape,
+        may_miss: spec.on_missing == Some(MissingRecords::Empty),
+        filter,
+    })
 }
