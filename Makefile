@@ -1,8 +1,5 @@
 # Thin: every line is a command that also works by itself.
-.PHONY: demo test lint bench generate
-
-demo: ## two demo systems come into step
-	cargo run --release --example demo
+.PHONY: test lint bench generate
 
 test: ## all tests
 	cargo test
