@@ -1,7 +1,7 @@
 //! Syncline connects software systems through their APIs, declared as Kubernetes resources.
 //!
 //! The modules in reading order, from the pure core to the shell around it. `ARCHITECTURE.md` says
-//! what each room is for and what it may import; `tests/architecture.rs` holds that against the code.
+//! what each room is for and what it may import; `tests/house/architecture.rs` holds that against the code.
 
 pub mod record;
 

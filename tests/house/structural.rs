@@ -1,6 +1,6 @@
 //! The schemas are what an API server accepts: structural, bounded, small enough for kubectl apply.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use syncline::api::crd;
 
 /// kubectl apply keeps a copy in an annotation of at most 262,144 bytes.
@@ -113,4 +113,37 @@ fn every_definition_can_be_applied() {
         assert_eq!(crd.definition["spec"]["names"]["categories"][0], "syncline");
         assert!(crd.definition["spec"]["versions"][0]["subresources"]["status"].is_object());
     }
+}
+
+#[test]
+fn where_a_sync_reads_and_writes_cannot_be_changed() {
+    let definitions = crd::all();
+    let sync = definitions.iter().find(|c| c.kind == "Sync").unwrap();
+    let spec = |source: &str, filter: &str, target: &str| {
+        json!({"spec": {
+            "source": {"connectionRef": {"name": "shop"}, "object": source, "where": filter},
+            "target": {"connectionRef": {"name": target}, "object": "contacts"},
+            "mappingRef": {"name": "m"},
+        }})
+    };
+    let old = spec("customers", "true", "crm");
+    let errors = |new: &Value| {
+        let checked = kube_cel::Validator::new().validate(sync.schema(), new, Some(&old));
+        checked.map_or_else(|errors| errors.len(), |()| 0)
+    };
+    assert_eq!(errors(&old), 0);
+    assert_eq!(errors(&spec("customers", "record.vip", "crm")), 0);
+    assert_eq!(errors(&spec("orders", "true", "crm")), 1);
+    assert_eq!(errors(&spec("customers", "true", "crm2")), 1);
+}
+
+#[test]
+fn every_rule_can_be_read() {
+    assert_none(&problems(|schema, _| {
+        let compiled = kube_cel::compile_schema(&json!({
+            "x-kubernetes-validations": schema["x-kubernetes-validations"],
+        }));
+        let errors = compiled.compilation_errors();
+        errors.first().map(|error| error.to_string())
+    }));
 }
