@@ -2,6 +2,7 @@
 //! each Sync. Used by `syncline run`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ impl Local {
             .flat_map(|plan| [&plan.source.connection, &plan.target.connection])
         {
             let name = name_of(connection);
-            if !connectors.contains_key(&name) {
+            if let Entry::Vacant(vacant) = connectors.entry(name) {
                 let connector = Connector::new(
                     Arc::clone(connection),
                     Arc::clone(secrets),
@@ -87,7 +88,7 @@ impl Local {
                     options.guard.clone(),
                 )
                 .map_err(StartError::Connection)?;
-                connectors.insert(name, connector);
+                vacant.insert(connector);
             }
         }
         let job = |plan| Job {

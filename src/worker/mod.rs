@@ -6,14 +6,15 @@ mod flight;
 mod outcome;
 mod page;
 mod prepare;
+mod release;
 mod resolve;
 mod scan;
 mod send;
 mod settle;
+mod setup;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -23,12 +24,14 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::connector::{Answer, Connector, Found};
+use crate::connector::{Answer, Found};
 use crate::plan::Plan;
 use crate::record::{Failure, Verb};
 use crate::state::{
     Change, Counts, Exception, Known, Millis, RunReport, Session, Store, StoreError, SyncState,
 };
+pub use setup::{Board, Mode, Progress, RunError, Setup};
+
 use flight::{FlightId, Flights};
 use scan::Reading;
 
@@ -43,104 +46,6 @@ const MOST_DUE: usize = 256;
 
 /// Failures to reach the target in a row before a run gives up.
 const MOST_OUTAGES: u32 = 6;
-
-/// How a worker runs.
-#[derive(Clone, Debug)]
-pub enum Mode {
-    /// One run: a scan and all that follows from it. Retries are waited for until this long after
-    /// the last progress.
-    Once { patience: Duration },
-    /// Runs forever, a scan at each interval.
-    Watch,
-}
-
-/// What a worker needs beside its Plan.
-#[derive(Clone)]
-pub struct Setup {
-    pub plan: Arc<Plan>,
-    pub source: Connector,
-    pub target: Connector,
-    pub store: Arc<dyn Store>,
-    pub board: Arc<Board>,
-    pub progress: Arc<Progress>,
-    pub mode: Mode,
-    /// Reads everything in the next scan, whatever the cursor says.
-    pub full: bool,
-    pub stop: watch::Receiver<bool>,
-}
-
-/// Tells the workers of one process that links were made.
-#[derive(Debug)]
-pub struct Board {
-    links: watch::Sender<u64>,
-}
-
-impl Default for Board {
-    fn default() -> Self {
-        Self {
-            links: watch::Sender::new(0),
-        }
-    }
-}
-
-/// Live figures of a worker, for progress bars and metrics.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub read: AtomicU64,
-    pub created: AtomicU64,
-    pub updated: AtomicU64,
-    pub unchanged: AtomicU64,
-    pub skipped: AtomicU64,
-    pub superseded: AtomicU64,
-    pub dead: AtomicU64,
-    /// Records on their way.
-    pub open: AtomicU64,
-}
-
-impl Progress {
-    fn show(&self, counts: &Counts, open: usize) {
-        for (cell, value) in [
-            (&self.read, counts.read),
-            (&self.created, counts.created),
-            (&self.updated, counts.updated),
-            (&self.unchanged, counts.unchanged),
-            (&self.skipped, counts.skipped),
-            (&self.superseded, counts.superseded),
-            (&self.dead, counts.dead),
-            (&self.open, open as u64),
-        ] {
-            cell.store(value, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Why a run ended early. What was confirmed is kept; the next run goes on.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("reading {object} of Connection {connection}: {failure}")]
-    Source {
-        connection: String,
-        object: String,
-        failure: Failure,
-    },
-    #[error("writing {object} of Connection {connection}: {failure}")]
-    Target {
-        connection: String,
-        object: String,
-        failure: Failure,
-    },
-    #[error(
-        "{count} records of Connection {connection} object {object} are gone from the target (404): is it another \
-         tenant, or was it emptied? Nothing more is recreated; look at the target, then run again"
-    )]
-    TargetSuspect {
-        connection: String,
-        object: String,
-        count: u64,
-    },
-}
 
 /// What a finished future brings.
 enum Event {
