@@ -28,7 +28,7 @@ use crate::connector::{Answer, Found};
 use crate::plan::Plan;
 use crate::record::{Failure, Verb};
 use crate::state::{
-    Change, Counts, Exception, Known, Millis, RunReport, Session, Store, StoreError, SyncState,
+    Change, Counts, Exception, Known, Millis, RunReport, Session, StoreError, SyncState,
 };
 pub use setup::{Board, Mode, Progress, RunError, Setup};
 
