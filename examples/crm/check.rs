@@ -208,6 +208,14 @@ fn differences(has: &Fields, should: &Fields, known: Option<&Fields>) -> Vec<Str
 fn check_deals(crm: &Crm, shop: &Export, owners: &Owners<'_>, found: &mut Findings) {
     let mut accounted: HashSet<&str> = HashSet::new();
     for order in &shop.orders {
+        // Whatever else may be wrong with it, an order without a contact waits.
+        let Some(contact) = order["customer_id"]
+            .as_str()
+            .and_then(|customer| owners.get(customer))
+        else {
+            found.waiting.push(id(order).to_owned());
+            continue;
+        };
         let fields = match expected::deal(order) {
             Ok(fields) => fields,
             Err(reason) => {
@@ -216,13 +224,6 @@ fn check_deals(crm: &Crm, shop: &Export, owners: &Owners<'_>, found: &mut Findin
                     .insert(id(order).to_owned(), reason.to_owned());
                 continue;
             }
-        };
-        let Some(contact) = order["customer_id"]
-            .as_str()
-            .and_then(|customer| owners.get(customer))
-        else {
-            found.waiting.push(id(order).to_owned());
-            continue;
         };
         found.expected += 1;
         accounted.insert(id(order));
