@@ -15,8 +15,6 @@ pub mod plan;
 
 pub mod pipeline;
 
-pub mod telemetry;
-
 pub mod state;
 
 pub mod connector;

@@ -1,5 +1,5 @@
 //! A Mapping, compiled once, applied to every record. Pure: no I/O, no clock.
-//! Compiled by `plan`; applied by `worker` and preview.
+//! Compiled by `plan`; applied by `worker`.
 
 mod compile;
 mod date;

@@ -1,5 +1,5 @@
 //! The decisions of the engine as pure functions: what a seen record means, which operation it needs,
-//! what an answer means, what would change. No I/O, no clock; `worker` and preview run the same code.
+//! what an answer means, what would change. No I/O, no clock; the only caller is `worker`.
 
 pub mod decide;
 pub mod diff;
