@@ -59,9 +59,6 @@ pub struct SyncSpec {
     /// Stops after the run that is under way; nothing is read or written until it is false again.
     #[serde(default)]
     pub suspend: bool,
-    /// Computes and reports what would be written, and writes nothing.
-    #[serde(default)]
-    pub preview: bool,
 }
 
 /// Where records come from.

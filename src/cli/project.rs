@@ -93,7 +93,7 @@ impl Project {
             }
         }
         let wanted = |plan: &Plan| match names {
-            [] => !plan.suspend && !plan.preview,
+            [] => !plan.suspend,
             names => names.contains(&plan.name.name),
         };
         Ok(self

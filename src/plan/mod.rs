@@ -117,7 +117,6 @@ pub struct Plan {
     pub failures: FailurePlan,
     pub trigger: TriggerPlan,
     pub suspend: bool,
-    pub preview: bool,
 }
 
 /// One side of a Sync.

@@ -77,7 +77,6 @@ pub(super) fn compile_sync(
         },
         trigger,
         suspend: spec.suspend,
-        preview: spec.preview,
     })
 }
 
