@@ -61,8 +61,9 @@ check() {
   printf '%s$ curl %s/_check%s\n' "$dim" "$crm" "$plain"
   local status
   status=$(curl --silent --output "$work/check.json" --write-out '%{http_code}' "$crm/_check")
-  sed -n 's/.*"summary":"\([^"]*\)".*/\1/p' "$work/check.json"
-  [ "$status" = 200 ] || fail "The CRM does not hold what it should: $(cat "$work/check.json")"
+  field() { sed -n "s/.*\"$1\":$2.*/\\1/p" "$work/check.json"; }
+  note "$(field summary '"\([^"]*\)"')"
+  [ "$status" = 200 ] || fail "The CRM does not hold what it should: $(field problems '\[\([^]]*\)\]')"
 }
 run() { show syncline run -f "$manifests" --once; }
 

@@ -10,11 +10,16 @@ use crate::expected;
 use crate::shop::{Export, by_email};
 use crate::store::{Crm, Fields, repeated};
 
+/// Most problems that are told in a line each.
+const MOST_PROBLEMS: usize = 20;
+
 /// The result of a check. The lists hold ids, each with what is wrong.
 #[derive(Default, Serialize)]
 pub struct Report {
     pub ok: bool,
     pub summary: String,
+    /// The first of what is wrong, a line each.
+    pub problems: Vec<String>,
     pub contacts: Findings,
     pub deals: Findings,
 }
@@ -39,15 +44,17 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn is_clean(&self) -> bool {
-        [
-            &self.missing,
-            &self.duplicates,
-            &self.stale,
-            &self.unexpected,
-        ]
-        .iter()
-        .all(|list| list.is_empty())
+    /// What is wrong, a line each.
+    fn problems(&self) -> impl Iterator<Item = String> {
+        let kinds = [
+            ("missing", &self.missing),
+            ("twice", &self.duplicates),
+            ("stale", &self.stale),
+            ("unexpected", &self.unexpected),
+        ];
+        kinds
+            .into_iter()
+            .flat_map(|(kind, found)| found.iter().map(move |what| format!("{kind}: {what}")))
     }
 
     fn line(&self, name: &str) -> String {
@@ -73,7 +80,9 @@ pub fn check(crm: &Crm, shop: &Export) -> Report {
     let mut report = Report::default();
     let owners = check_contacts(crm, shop, &mut report.contacts);
     check_deals(crm, shop, &owners, &mut report.deals);
-    report.ok = report.contacts.is_clean() && report.deals.is_clean();
+    let problems = report.contacts.problems().chain(report.deals.problems());
+    report.problems = problems.take(MOST_PROBLEMS).collect();
+    report.ok = report.problems.is_empty();
     report.summary = format!(
         "{}. {}. {}.",
         if report.ok { "OK" } else { "NOT OK" },
