@@ -33,6 +33,7 @@ port() { if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then echo 0; else ech
 start() { # name, flags…
   local name=$1
   shift
+  : >"$work/$name.log" # it is read before the system has begun to write
   "$bin/examples/$name" "$@" >"$work/$name.log" 2>&1 &
   pids+=($!)
   local pid=$! i
