@@ -2,5 +2,6 @@
 
 mod architecture;
 mod cases;
+mod chart;
 mod generated;
 mod structural;
