@@ -3,4 +3,5 @@
 #[path = "../support/cluster.rs"]
 mod cluster;
 
+mod chart;
 mod server;

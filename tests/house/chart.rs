@@ -84,7 +84,11 @@ fn documented(values: &str) -> Result<Vec<Documented>, String> {
             above.push((indent, key.to_owned(), meaning.is_some()));
             if let Some(meaning) = meaning.take() {
                 let default = value.trim().to_owned();
-                found.push(Documented { path, meaning, default });
+                found.push(Documented {
+                    path,
+                    meaning,
+                    default,
+                });
             }
         }
     }
@@ -95,12 +99,20 @@ fn documented(values: &str) -> Result<Vec<Documented>, String> {
 fn leaves(schema: &Value, path: &str, into: &mut BTreeMap<String, String>) {
     if let Some(properties) = schema["properties"].as_object() {
         for (name, inner) in properties {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
             leaves(inner, &path, into);
         }
     } else {
         let kind = match schema["enum"].as_array() {
-            Some(values) => values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            Some(values) => values
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
             None => schema["type"].as_str().unwrap_or("any").to_owned(),
         };
         into.insert(path.to_owned(), kind);
@@ -117,7 +129,8 @@ fn schema() -> BTreeMap<String, String> {
 
 /// Whether a documented path is, or stands above, a leaf of the schema.
 fn covers(documented: &str, leaf: &str) -> bool {
-    leaf.strip_prefix(documented).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    leaf.strip_prefix(documented)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[test]
@@ -148,16 +161,25 @@ fn the_charts_readme_lists_the_values() {
         let meaning = value.meaning.replace('|', "\\|");
         table += &format!("| `{}` | {kind} | {default} | {meaning} |\n", value.path);
     }
-    let (start, end) = ("<!-- values: generated from values.yaml -->\n", "<!-- end of values -->");
+    let (start, end) = (
+        "<!-- values: generated from values.yaml -->\n",
+        "<!-- end of values -->",
+    );
     let readme = read("README.md");
-    let (before, rest) = readme.split_once(start).expect("README.md marks its values");
-    let (_, after) = rest.split_once(end).expect("README.md marks the end of its values");
+    let (before, rest) = readme
+        .split_once(start)
+        .expect("README.md marks its values");
+    let (_, after) = rest
+        .split_once(end)
+        .expect("README.md marks the end of its values");
     let wanted = format!("{before}{start}{table}{end}{after}");
     expect_file(&chart().join("README.md"), &wanted).unwrap_or_else(|message| panic!("{message}"));
 }
 
 #[test]
 fn a_value_without_a_comment_is_noticed() {
-    let error = documented("a:\n  # -- Meaning\n  b: 1\n  c: 2\n").err().unwrap();
+    let error = documented("a:\n  # -- Meaning\n  b: 1\n  c: 2\n")
+        .err()
+        .unwrap();
     assert_eq!(error, "values.yaml: a.c needs a `# --` comment");
 }

@@ -36,6 +36,15 @@ impl ApiServer {
 
     /// Starts an API server for one test, which may stop it.
     pub fn start() -> Self {
+        let server = Self::start_empty();
+        let crds = Path::new(ROOT).join("crds");
+        server.run(&["apply", "--server-side", "-f", crds.to_str().unwrap()]);
+        server.wait_for_crds();
+        server
+    }
+
+    /// Starts an API server that doesn't know our kinds yet.
+    pub fn start_empty() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("syncline-cluster-")
             .tempdir()
@@ -59,7 +68,6 @@ impl ApiServer {
             namespaces: AtomicU32::new(0),
         };
         server.supervisor.lock().unwrap().expect("ready");
-        server.install_crds();
         server
     }
 
@@ -154,17 +162,31 @@ impl ApiServer {
             .order("start kube-apiserver", "ready");
     }
 
-    fn install_crds(&self) {
-        let crds = Path::new(ROOT).join("crds");
-        let crds = crds.to_str().unwrap();
-        self.run(&["apply", "--server-side", "-f", crds]);
-        self.run(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "-f",
-            crds,
-        ]);
+    /// Waits until the API server serves our kinds, which were applied before.
+    pub fn wait_for_crds(&self) {
+        let crds =
+            ["connections", "mappings", "syncs"].map(|kind| format!("crd/{kind}.syncline.dev"));
+        let mut command = self.kubectl();
+        command
+            .args(["wait", "--for=condition=Established", "--timeout=60s"])
+            .args(crds);
+        succeed(&mut command, "");
+    }
+
+    /// Gives a namespace the ServiceAccount and the roles that the chart gives the operator, with values as
+    /// `--set` takes them. Gives a kubeconfig that speaks as that ServiceAccount.
+    pub fn install_roles(&self, namespace: &str, values: &[&str]) -> PathBuf {
+        let mut helm = Command::new(program("helm"));
+        helm.args(["template", "syncline", "--namespace", namespace])
+            .arg(Path::new(ROOT).join("charts/syncline"))
+            .args([
+                "--show-only=templates/rbac.yaml",
+                "--show-only=templates/serviceaccount.yaml",
+            ]);
+        helm.args(values.iter().flat_map(|value| ["--set", value]));
+        let rendered = succeed(&mut helm, "");
+        self.apply(namespace, &rendered).unwrap();
+        self.service_account(namespace, "syncline")
     }
 }
 
@@ -235,7 +257,8 @@ pub fn succeed(command: &mut Command, input: &str) -> String {
     text(&output.stdout)
 }
 
-fn text(bytes: &[u8]) -> String {
+/// What a program said.
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
