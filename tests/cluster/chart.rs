@@ -125,7 +125,7 @@ fn a_real_api_server_takes_what_the_chart_renders() {
 }
 
 /// All that a ServiceAccount may do in a namespace with resources, as `verb group/resource[/subresource]`.
-fn permissions(server: &ApiServer, kubeconfig: &Path, namespace: &str) -> BTreeSet<String> {
+fn permissions(kubeconfig: &Path, namespace: &str) -> BTreeSet<String> {
     let review = format!(
         r#"{{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{{"namespace":"{namespace}"}}}}"#
     );
@@ -151,7 +151,6 @@ fn permissions(server: &ApiServer, kubeconfig: &Path, namespace: &str) -> BTreeS
             }
         }
     }
-    let _ = server;
     // What everybody may: ask what they may.
     found.retain(|permission| !permission.contains("selfsubject"));
     found
@@ -181,16 +180,13 @@ fn the_operator_may_do_its_work_and_no_more() {
     for verb in ["get", "list", "watch", "update", "patch"] {
         wanted.insert(format!("{verb} coordination.k8s.io/leases syncline"));
     }
-    assert_eq!(permissions(server, &kubeconfig, &home), wanted);
-    assert_eq!(
-        permissions(server, &kubeconfig, &elsewhere),
-        BTreeSet::new()
-    );
+    assert_eq!(permissions(&kubeconfig, &home), wanted);
+    assert_eq!(permissions(&kubeconfig, &elsewhere), BTreeSet::new());
 
     // Elsewhere when it is told to, and there without the Lease.
     let kubeconfig = server.install_roles(&home, &[&format!("watchNamespaces={{{elsewhere}}}")]);
     wanted.retain(|permission| !permission.contains("leases"));
-    assert_eq!(permissions(server, &kubeconfig, &elsewhere), wanted);
+    assert_eq!(permissions(&kubeconfig, &elsewhere), wanted);
 }
 
 #[test]

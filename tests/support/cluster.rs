@@ -185,7 +185,10 @@ impl ApiServer {
             ]);
         helm.args(values.iter().flat_map(|value| ["--set", value]));
         let rendered = succeed(&mut helm, "");
-        self.apply(namespace, &rendered).unwrap();
+        // Without a namespace of its own: the roles name theirs.
+        let mut kubectl = self.kubectl();
+        kubectl.args(["apply", "--server-side", "--force-conflicts", "-f", "-"]);
+        succeed(&mut kubectl, &rendered);
         self.service_account(namespace, "syncline")
     }
 }
