@@ -131,7 +131,8 @@ fn permissions(kubeconfig: &Path, namespace: &str) -> BTreeSet<String> {
     );
     let mut kubectl = Command::new(program("kubectl"));
     kubectl.arg("--kubeconfig").arg(kubeconfig);
-    kubectl.args(["create", "-f", "-", "-o", "json"]);
+    // Not validated: that needs the right to list definitions.
+    kubectl.args(["create", "--validate=false", "-f", "-", "-o", "json"]);
     let answer: serde_json::Value = serde_json::from_str(&succeed(&mut kubectl, &review)).unwrap();
     let words = |rule: &serde_json::Value, key: &str| -> Vec<String> {
         let list = rule[key].as_array().into_iter().flatten();
@@ -166,9 +167,7 @@ fn the_operator_may_do_its_work_and_no_more() {
         for verb in ["get", "list", "watch"] {
             wanted.insert(format!("{verb} syncline.dev/{kind}"));
         }
-        for verb in ["get", "patch", "update"] {
-            wanted.insert(format!("{verb} syncline.dev/{kind}/status"));
-        }
+        wanted.insert(format!("patch syncline.dev/{kind}/status"));
     }
     for verb in ["get", "list", "watch"] {
         wanted.insert(format!("{verb} /secrets"));
@@ -177,7 +176,7 @@ fn the_operator_may_do_its_work_and_no_more() {
         wanted.insert(format!("{verb} events.k8s.io/events"));
     }
     wanted.insert("create coordination.k8s.io/leases".to_owned());
-    for verb in ["get", "list", "watch", "update", "patch"] {
+    for verb in ["get", "update"] {
         wanted.insert(format!("{verb} coordination.k8s.io/leases syncline"));
     }
     assert_eq!(permissions(&kubeconfig, &home), wanted);

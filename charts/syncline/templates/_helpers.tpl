@@ -69,7 +69,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   verbs: [get, list, watch]
 - apiGroups: [syncline.dev]
   resources: [connections/status, mappings/status, syncs/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
 # Their metadata is watched; values are read only of those that a Connection refers to. Kubernetes knows no
 # permission for the one without the other.
 - apiGroups: [""]
