@@ -1,5 +1,5 @@
 //! Speed and memory of the engine against a program written by hand for the same job.
-//! `cargo bench --bench throughput -- [--records N] [--rounds N] [--mode put|batch|both] [--threads N]
+//! `cargo bench --bench throughput -- [--records N,M] [--rounds N] [--mode put|batch|both] [--threads N]
 //! [--ceiling]`.
 //!
 //! Servers, ceiling and engine are processes of their own, so that memory is measured alone; rounds
@@ -42,7 +42,8 @@ impl Mode {
 }
 
 struct Options {
-    records: usize,
+    /// One table row for each of these and each mode.
+    records: Vec<usize>,
     rounds: usize,
     modes: Vec<Mode>,
     /// Threads of the ceiling's runtime; what is fastest for the mode when not given.
@@ -65,7 +66,7 @@ fn main() -> Result<()> {
 
 fn parse(args: &[&str]) -> Result<Options> {
     let mut options = Options {
-        records: 20_000,
+        records: vec![20_000, 200_000],
         rounds: 5,
         modes: vec![Mode::Put, Mode::Batch],
         threads: None,
@@ -75,7 +76,12 @@ fn parse(args: &[&str]) -> Result<Options> {
     while let Some(arg) = rest.next() {
         let mut value = || rest.next().ok_or(format!("{arg} needs a value"));
         match arg {
-            "--records" => options.records = value()?.parse()?,
+            "--records" => {
+                options.records = value()?
+                    .split(',')
+                    .map(|count| Ok(count.parse::<usize>()?.max(1)))
+                    .collect::<Result<_>>()?;
+            }
             "--rounds" => options.rounds = value()?.parse()?,
             "--threads" => options.threads = Some(value()?.parse()?),
             "--mode" => match value()? {
@@ -94,63 +100,80 @@ fn parse(args: &[&str]) -> Result<Options> {
 fn compare(options: &Options) -> Result<()> {
     let binary = Path::new(env!("CARGO_BIN_EXE_syncline"));
     println!(
-        "{} records, {} rounds, medians\n",
-        options.records, options.rounds
+        "{} rounds, medians; rounds alternate between the program written by hand and Syncline\n",
+        options.rounds.max(1)
     );
     println!(
-        "| Writes | Program | Records/s | Of the ceiling | First record written | Peak memory | Whole run | \
-         Second run, nothing changed |"
+        "| Records | Writes | By hand, not durable | Syncline | Of the ceiling | First record written | Peak memory \
+         (by hand) | Whole run | Second run, nothing changed |"
     );
-    println!("|---|---|---:|---:|---:|---:|---:|---:|");
-    for &mode in &options.modes {
-        // Small requests are switched between threads more than they are worked on.
-        let threads = options
-            .threads
-            .unwrap_or(if mode == Mode::Put { 1 } else { 2 });
-        let servers = Servers::start(options.records)?;
-        let (mut ceilings, mut firsts, mut seconds) = (vec![], vec![], vec![]);
-        for _ in 0..options.rounds.max(1) {
-            ceilings.push(measure::ceiling(&servers, mode, options.records, threads)?);
-            if !options.ceiling_only {
-                let (first, second) = measure::engine(&servers, binary, mode, options.records)?;
-                firsts.push(first);
-                seconds.push(second);
-            }
+    println!("|---:|---|---:|---:|---:|---:|---:|---:|---:|");
+    for &records in &options.records {
+        for &mode in &options.modes {
+            println!(
+                "{}",
+                measured(options, binary, records, mode)?.row(records, mode)
+            );
         }
-        report(mode, &ceilings, &firsts, &seconds);
     }
     Ok(())
 }
 
-fn report(mode: Mode, ceilings: &[Run], firsts: &[Run], seconds: &[Run]) {
-    let writes = match mode {
-        Mode::Put => "one PUT per record",
-        Mode::Batch => "batches of 100",
-    };
-    let row = |program: &str, runs: &[Run], ratio: &str, second: &str| {
-        println!(
-            "| {writes} | {program} | {:.0} | {ratio} | {:.3} s | {:.1} MiB | {:.2} s | {second} |",
-            median(runs, |run| run.records_per_second),
-            median(runs, |run| run.first_write),
-            median(runs, |run| run.peak_mib),
-            median(runs, |run| run.wall),
-        );
-    };
-    row("by hand, not durable", ceilings, "1", "–");
-    if !firsts.is_empty() {
+/// The rounds of one row.
+#[derive(Default)]
+struct Rounds {
+    ceilings: Vec<Run>,
+    firsts: Vec<Run>,
+    seconds: Vec<Run>,
+}
+
+fn measured(options: &Options, binary: &Path, records: usize, mode: Mode) -> Result<Rounds> {
+    // Small requests are switched between threads more than they are worked on.
+    let threads = options
+        .threads
+        .unwrap_or(if mode == Mode::Put { 1 } else { 2 });
+    let servers = Servers::start(records)?;
+    let mut rounds = Rounds::default();
+    for _ in 0..options.rounds.max(1) {
+        let ceiling = measure::ceiling(&servers, mode, records, threads)?;
+        rounds.ceilings.push(ceiling);
+        if !options.ceiling_only {
+            let (first, second) = measure::engine(&servers, binary, mode, records)?;
+            rounds.firsts.push(first);
+            rounds.seconds.push(second);
+        }
+    }
+    Ok(rounds)
+}
+
+impl Rounds {
+    fn row(&self, records: usize, mode: Mode) -> String {
+        let writes = match mode {
+            Mode::Put => "one PUT per record",
+            Mode::Batch => "batches of 100",
+        };
         // The ratio of each round, because both of a round ran in the same minute.
-        let ratios: Vec<f64> = firsts
+        let ratios: Vec<f64> = self
+            .firsts
             .iter()
-            .zip(ceilings)
+            .zip(&self.ceilings)
             .map(|(e, c)| e.records_per_second / c.records_per_second)
             .collect();
-        let second = format!("{:.2} s", median(seconds, |run| run.wall));
-        row(
-            "Syncline",
-            firsts,
-            &format!("{:.2}", median(&ratios, |ratio| *ratio)),
-            &second,
+        let (whole, second) = (
+            median(&self.firsts, |run| run.wall),
+            median(&self.seconds, |run| run.wall),
         );
+        format!(
+            "| {records} | {writes} | {:.0}/s | {:.0}/s | {:.2} | {:.3} s | {:.1} MiB ({:.1}) | {whole:.2} s | \
+             {second:.2} s ({:.1} times as fast) |",
+            median(&self.ceilings, |run| run.records_per_second),
+            median(&self.firsts, |run| run.records_per_second),
+            median(&ratios, |ratio| *ratio),
+            median(&self.firsts, |run| run.first_write),
+            median(&self.firsts, |run| run.peak_mib),
+            median(&self.ceilings, |run| run.peak_mib),
+            whole / second,
+        )
     }
 }
 
