@@ -1,8 +1,9 @@
 //! Paths, `${placeholders}` and bounded CEL: how a manifest points into a record.
-//! Pure: no clock, no I/O. Used by `plan`, `mapping`, `pipeline` and `connector`.
+//! Pure: no clock, no I/O. Used by `plan`, `mapping`, `pipeline`, `connector` and `worker`.
 
 mod cel;
 mod path;
+pub mod raw;
 mod template;
 
 pub use cel::{Expression, ExpressionError, Variable};

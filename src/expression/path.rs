@@ -80,15 +80,7 @@ impl Path {
     /// The value at this path; `None` when a step is missing. Null is a value.
     #[inline]
     pub fn get<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        let mut here = value;
-        for step in &self.steps {
-            here = match (step, here) {
-                (Step::Field(name), Value::Object(map)) => map.get(&**name)?,
-                (Step::Index(index), Value::Array(items)) => items.get(*index)?,
-                _ => return None,
-            };
-        }
-        Some(here)
+        get(&self.steps, value)
     }
 
     /// Sets the value at this path, making objects and list items (null until set) on the way; null on
@@ -142,6 +134,20 @@ impl Path {
             problem: format!("{place} is not {wanted}"),
         }
     }
+}
+
+/// The value that steps lead to.
+#[inline]
+pub(super) fn get<'v>(steps: &[Step], value: &'v Value) -> Option<&'v Value> {
+    let mut here = value;
+    for step in steps {
+        here = match (step, here) {
+            (Step::Field(name), Value::Object(map)) => map.get(&**name)?,
+            (Step::Index(index), Value::Array(items)) => items.get(*index)?,
+            _ => return None,
+        };
+    }
+    Some(here)
 }
 
 /// Whether a name can stand in a path without brackets.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::raw;
 use crate::expression::Expression;
+use crate::expression::raw;
 use crate::plan::connection::{CursorPlan, ListPlan, PageWay};
 use crate::record::{Fingerprint, Moment};
 

@@ -6,7 +6,6 @@ mod link;
 mod pager;
 mod parents;
 mod position;
-mod raw;
 mod reader;
 mod request;
 mod scan;

@@ -7,7 +7,8 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{link, raw};
+use super::link;
+use crate::expression::raw;
 use crate::plan::connection::{InjectionPlan, PageWay, PagesPlan, Place, StopPlan};
 use crate::record::Fingerprint;
 

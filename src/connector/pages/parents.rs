@@ -7,10 +7,11 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
+use super::Ask;
 use super::position::ParentPosition;
 use super::scan::Scan;
-use super::{Ask, raw};
 use crate::connector::ScanStart;
+use crate::expression::raw;
 use crate::expression::{Path, Step};
 use crate::plan::connection::{ForEachPlan, ListPlan};
 use crate::record::Failure;

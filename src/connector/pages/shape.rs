@@ -5,9 +5,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::raw::{push_field, with_fields};
 use super::split::SplitError;
 use crate::expression::Path;
+use crate::expression::raw::{push_field, with_fields};
 
 /// Records of an object, with their keys put in.
 pub(super) fn keyed(body: &Bytes, keys: &[String], raw: &[&RawValue], field: &str) -> Vec<Bytes> {

@@ -9,9 +9,9 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::raw::NameSeed;
 use super::shape::{columns, keyed};
 use crate::expression::Step;
+use crate::expression::raw::NameSeed;
 use crate::plan::connection::{ListPlan, RecordsPath, RecordsStep, ShapePlan};
 
 /// Field names that an error shows.

@@ -1,5 +1,5 @@
-//! Reads and adds single fields of a record's JSON text without parsing the rest of it.
-//! Pure. Used by `split` and `reader`.
+//! Values inside a JSON text, without parsing the rest of it.
+//! Pure. Used by `connector` for pages and batches, and by `worker` for keys and versions.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,34 +10,57 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::expression::{Path, Step};
+use super::path::{Path, Step, get};
 
 /// The value at a path of a JSON text; `None` when a step is missing or the text is no JSON.
-pub(super) fn field(json: &[u8], path: &Path) -> Option<Value> {
+pub fn field(json: &[u8], path: &Path) -> Option<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     FieldSeed(path.steps()).deserialize(&mut reader).ok()?
 }
 
+/// The values at several paths, found in one walk; `None` when the text is no JSON object.
+pub fn fields(json: &[u8], paths: &[&Path]) -> Option<Vec<Option<Value>>> {
+    let mut found = vec![None; paths.len()];
+    let wanted = paths
+        .iter()
+        .enumerate()
+        .map(|(at, path)| (at, path.steps()));
+    let seed = FieldsSeed {
+        wanted: wanted.collect(),
+        found: &mut found,
+    };
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    reader.deserialize_map(seed).ok()?;
+    reader.end().ok()?;
+    Some(found)
+}
+
 /// The record's text with these fields added (name, JSON text); fields of the same name are replaced.
 /// What is no object stays as it is.
-pub(super) fn with_fields(record: &Bytes, fields: &[(&str, &str)]) -> Bytes {
+pub fn with_fields(record: &Bytes, fields: &[(&str, &str)]) -> Bytes {
+    let mut json = Vec::with_capacity(record.len() + 64);
+    write_with_fields(&mut json, record, fields);
+    json.into()
+}
+
+/// Appends the record's text with these fields added, as [`with_fields`] does.
+pub fn write_with_fields(json: &mut Vec<u8>, record: &[u8], fields: &[(&str, &str)]) {
     let mut reader = serde_json::Deserializer::from_slice(record);
     let Ok(own) = reader.deserialize_map(FieldsVisitor) else {
-        return record.clone();
+        json.extend_from_slice(record);
+        return;
     };
-    let mut json = Vec::with_capacity(record.len() + 64);
     let own = own.iter().map(|(name, raw)| (name.as_ref(), raw.get()));
     let kept = own.filter(|(name, _)| !fields.iter().any(|(added, _)| added == name));
     json.push(b'{');
     for (name, raw) in kept.chain(fields.iter().copied()) {
-        push_field(&mut json, name, raw);
+        push_field(json, name, raw);
     }
     json.push(b'}');
-    json.into()
 }
 
 /// Appends `"name":raw` to an object that was begun.
-pub(super) fn push_field(json: &mut Vec<u8>, name: &str, raw: &str) {
+pub fn push_field(json: &mut Vec<u8>, name: &str, raw: &str) {
     if json.last() != Some(&b'{') {
         json.push(b',');
     }
@@ -121,8 +144,49 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 }
 
+/// Walks to several values; each with its place in `found` and the steps that are left.
+struct FieldsSeed<'p, 'f> {
+    wanted: Vec<(usize, &'p [Step])>,
+    found: &'f mut [Option<Value>],
+}
+
+impl<'p> FieldsSeed<'p, '_> {
+    /// What is wanted of the field of this name.
+    fn of(&self, name: &str) -> Vec<(usize, &'p [Step])> {
+        let below = self.wanted.iter().filter_map(|(at, steps)| match steps {
+            [Step::Field(field), rest @ ..] if **field == *name => Some((*at, rest)),
+            _ => None,
+        });
+        below.collect()
+    }
+}
+
+impl<'de> Visitor<'de> for FieldsSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            match self.of(&name).as_slice() {
+                [] => drop(map.next_value::<IgnoredAny>()?),
+                [(at, steps)] => self.found[*at] = map.next_value_seed(FieldSeed(steps))?,
+                several => {
+                    let value: Value = map.next_value()?;
+                    for (at, steps) in several {
+                        self.found[*at] = get(steps, &value).cloned();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A field's name, borrowed where it holds no escapes.
-pub(super) struct NameSeed;
+pub struct NameSeed;
 
 impl<'de> DeserializeSeed<'de> for NameSeed {
     type Value = Cow<'de, str>;
@@ -164,5 +228,37 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             fields.push((name, map.next_value()?));
         }
         Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn several_fields_are_found_in_one_walk() {
+        let text =
+            br#"{"a": {"b": [1, {"c": "x"}]}, "skip": [[{}]], "id": 7, "a\u0062": true, "id": 8}"#;
+        let whole: Value = serde_json::from_slice(text).unwrap();
+        let paths: Vec<Path> = ["id", "a.b[1].c", "a.b", "a.c", "none", "ab", "id.x"]
+            .map(|p| Path::parse(p).unwrap())
+            .into();
+        let found = fields(text, &paths.iter().collect::<Vec<_>>()).unwrap();
+        let expected: Vec<Option<Value>> = paths.iter().map(|p| p.get(&whole).cloned()).collect();
+        assert_eq!(found, expected);
+        assert_eq!(
+            found[0],
+            Some(json!(8)),
+            "the last of two counts, as everywhere"
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_fields() {
+        let path = Path::parse("a").unwrap();
+        for text in ["[1]", "7", "null", "{\"a\": 1", "{\"a\": 1} x", ""] {
+            assert_eq!(fields(text.as_bytes(), &[&path]), None, "{text}");
+        }
     }
 }
