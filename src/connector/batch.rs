@@ -1,109 +1,20 @@
-//! Several records in one request: its body, and one result for each from the answer.
+//! The answer to several records in one request: one result for each of them.
 //! Pure. Used by `write`.
 
 use std::collections::HashMap;
 
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::body::wrapped;
+use super::Done;
 use super::classify::{self, Asked, Verdict, unsure};
 use super::client::Reply;
 use super::failure::shorten;
 use super::write::Shape;
-use super::{Done, Item};
-use crate::expression::{Path, Scope};
+use crate::expression::Path;
 use crate::plan::ConnectionPlan;
-use crate::plan::connection::{
-    BatchPlan, BodyPlan, Correlate, InjectionPlan, Operation, Place, read_id,
-};
+use crate::plan::connection::{BatchPlan, Correlate, read_id};
 use crate::record::{Class, Failure, scalar_text};
-
-/// A batch's body, and what its results are found by.
-pub(super) struct Built {
-    pub body: Vec<u8>,
-    /// For each item the text that its result holds; empty when results come by index.
-    pub sent: Vec<Option<String>>,
-}
-
-/// Writes the body of a batch.
-pub(super) fn build(
-    connection: &ConnectionPlan,
-    operation: &Operation,
-    plan: &BatchPlan,
-    items: &[Item<'_>],
-    inject: &[(&InjectionPlan, Value)],
-) -> Result<Built, String> {
-    let by_key = match &plan.correlate {
-        Correlate::Index => None,
-        Correlate::ByKey { sent, .. } => Some(sent),
-    };
-    let injects = inject.iter().any(|(i, _)| i.place == Place::Body);
-    let plain = plan.item.is_root() && plan.key.is_none() && by_key.is_none();
-    if plain && plan.at.is_root() && !injects {
-        return Ok(Built {
-            body: joined(items),
-            sent: vec![],
-        });
-    }
-    let mut list = Vec::with_capacity(items.len());
-    let mut sent = Vec::with_capacity(items.len());
-    for item in items {
-        let record: Value = serde_json::from_slice(item.body)
-            .map_err(|_| "a mapped record is not JSON".to_owned())?;
-        let mut value = wrapped(Some(&plan.item), record)?;
-        if let (Some(key), Some(id)) = (&plan.key, item.id) {
-            key.set(&mut value, id.to_value())
-                .map_err(|e| e.to_string())?;
-        }
-        if let Some(path) = by_key {
-            sent.push(path.get(&value).and_then(scalar_text));
-        }
-        list.push(value);
-    }
-    let mut root = match &operation.body {
-        BodyPlan::Template { template, .. } => {
-            let scope = Scope {
-                settings: Some(&connection.settings),
-                ..Scope::default()
-            };
-            template.render(&scope).map_err(|e| e.to_string())?
-        }
-        BodyPlan::None | BodyPlan::Record { .. } => Value::Object(Map::new()),
-    };
-    if plan.at.is_root() {
-        root = Value::Array(list);
-    } else {
-        plan.at
-            .set(&mut root, Value::Array(list))
-            .map_err(|e| e.to_string())?;
-    }
-    for (injection, value) in inject.iter().filter(|(i, _)| i.place == Place::Body) {
-        injection
-            .path
-            .set(&mut root, value.clone())
-            .map_err(|e| e.to_string())?;
-    }
-    Ok(Built {
-        body: serde_json::to_vec(&root).map_err(|e| e.to_string())?,
-        sent,
-    })
-}
-
-/// The records as a JSON list, none of them parsed.
-fn joined(items: &[Item<'_>]) -> Vec<u8> {
-    let length: usize = items.iter().map(|i| i.body.len() + 1).sum();
-    let mut body = Vec::with_capacity(length + 2);
-    body.push(b'[');
-    for (i, item) in items.iter().enumerate() {
-        if i > 0 {
-            body.push(b',');
-        }
-        body.extend_from_slice(item.body);
-    }
-    body.push(b']');
-    body
-}
 
 /// One result for each item, in order. The error says why the answer as a whole cannot be read.
 pub(super) fn results(

@@ -4,6 +4,7 @@
 mod adaptive;
 mod auth;
 mod batch;
+mod batch_body;
 mod body;
 mod build;
 mod circuit;

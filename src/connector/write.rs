@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::build::{Parts, unrenderable};
 use super::classify::{Purpose, is_html, unsure};
 use super::client::Reply;
-use super::{Answer, Connector, Done, Item, Verb, Write, batch};
+use super::{Answer, Connector, Done, Item, Verb, Write, batch, batch_body};
 use crate::expression::{Path, Scope};
 use crate::plan::ObjectPlan;
 use crate::plan::connection::{BatchPlan, InjectionPlan, Operation, read_id};
@@ -217,7 +217,7 @@ impl Connector {
         if items.len() > plan.max {
             return Err(self.wrong(operation, "more records than batch.max"));
         }
-        let built = batch::build(&self.inner.plan, operation, plan, items, inject)
+        let built = batch_body::build(&self.inner.plan, operation, plan, items, inject)
             .map_err(|what| unrenderable(&self.inner.plan, operation, &what))?;
         let body = Bytes::from(built.body);
         let parts = Parts {
