@@ -1,10 +1,8 @@
 //! Which addresses may be dialled: a manifest must not make the program talk to the cloud's metadata
 //! service or to itself. Names are resolved once, and only what was checked is dialled.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 /// Addresses that are never dialled: link-local with the metadata services in it, multicast and the
@@ -88,30 +86,6 @@ fn within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
         (IpAddr::V4(a), IpAddr::V4(n)) => same(a.to_bits().into(), n.to_bits().into(), 32),
         (IpAddr::V6(a), IpAddr::V6(n)) => same(a.to_bits(), n.to_bits(), 128),
         _ => false,
-    }
-}
-
-/// Resolves names once and hands out only addresses that may be dialled.
-pub(super) struct GuardedResolver(pub Arc<Guard>);
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.0);
-        Box::pin(async move {
-            let host = name.as_str();
-            let mut allowed: Vec<SocketAddr> = Vec::new();
-            let mut denied = None;
-            for address in tokio::net::lookup_host((host, 0)).await? {
-                match guard.check(host, address.ip()) {
-                    Ok(()) => allowed.push(address),
-                    Err(error) => denied = Some(error),
-                }
-            }
-            match denied {
-                Some(denied) if allowed.is_empty() => Err(denied.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
     }
 }
 

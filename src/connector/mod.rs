@@ -10,6 +10,7 @@ mod build;
 mod circuit;
 mod classify;
 mod client;
+mod dial;
 mod failure;
 mod guard;
 mod limit;
@@ -22,6 +23,7 @@ mod retry_after;
 mod tests;
 mod token;
 mod transport;
+mod unpack;
 mod write;
 
 use std::sync::Arc;

@@ -1,27 +1,41 @@
 //! Sends one request and reads its answer, within bounds: time, size, addresses. Follows nothing and
 //! judges nothing. Used by `client` and `token`, so that all URLs go through one client.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, Entry, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_util::client::legacy;
 use url::Url;
 
-use super::guard::{Denied, Guard, GuardedResolver};
+use super::dial::{self, HttpClient, Unresolved};
+use super::guard::{Denied, Guard};
+use super::unpack::{self, Body, TooLarge};
 use crate::plan::ConnectionPlan;
 use crate::record::{Class, Failure};
 
-/// The longest time to open a connection.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept: shorter than most servers keep theirs, since a request on one that
-/// is being closed has no answer.
-const IDLE: Duration = Duration::from_secs(20);
+/// Times that a request is sent again which the server says it has not looked at.
+const UNTOUCHED: u32 = 2;
+
+/// Headers of every request that has none of its own.
+const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
+    (ACCEPT, HeaderValue::from_static("*/*")),
+    (ACCEPT_ENCODING, HeaderValue::from_static(unpack::ACCEPTED)),
+    (
+        USER_AGENT,
+        HeaderValue::from_static(concat!("syncline/", env!("CARGO_PKG_VERSION"))),
+    ),
+];
 
 pub(super) struct Transport {
-    client: reqwest::Client,
+    client: HttpClient,
     guard: Arc<Guard>,
+    tls: bool,
     timeout: Duration,
     max_bytes: u64,
     resource: String,
@@ -35,43 +49,33 @@ pub(super) struct Raw {
     pub body: Bytes,
 }
 
+/// Why there is no whole answer.
+enum Broken {
+    /// The URL is none that can be called.
+    Url,
+    /// No answer began.
+    Client(legacy::Error),
+    /// It broke off.
+    Body(Box<dyn Error + Send + Sync>),
+    Late,
+    TooLarge,
+}
+
 impl Transport {
     pub fn new(plan: &ConnectionPlan, guard: Arc<Guard>) -> Result<Self, Failure> {
-        // Another part of the program may have installed a provider already; either does.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder();
-        // Reading the machine's certificates takes longer than the first requests, and a minimal image has
-        // none: only who speaks TLS needs them. No redirect leads elsewhere.
-        let builder = if plan.speaks_tls() {
-            builder
-        } else {
-            builder.tls_certs_only([])
-        };
-        let client = builder
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(GuardedResolver(Arc::clone(&guard)))
-            .connect_timeout(CONNECT.min(plan.timeout))
-            .pool_max_idle_per_host(plan.concurrency.saturating_add(4))
-            .pool_idle_timeout(IDLE)
-            .tcp_nodelay(true)
-            .user_agent(HeaderValue::from_static(concat!(
-                "syncline/",
-                env!("CARGO_PKG_VERSION")
-            )))
-            .build()
-            .map_err(|error| {
+        let idle = plan.concurrency.saturating_add(4);
+        let client =
+            dial::client(&guard, plan.speaks_tls(), plan.timeout, idle).map_err(|error| {
                 let text = format!(
-                    "{}: the HTTP client cannot be made: {}",
-                    plan.resource(),
-                    chain(&error)
+                    "{}: the HTTP client cannot be made: {error}",
+                    plan.resource()
                 );
                 Failure::new(Class::Configuration, false, text)
             })?;
         Ok(Self {
             client,
             guard,
+            tls: plan.speaks_tls(),
             timeout: plan.timeout,
             max_bytes: plan.max_response_bytes,
             resource: plan.resource(),
@@ -83,64 +87,85 @@ impl Transport {
         &self,
         method: Method,
         url: Url,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Raw, Failure> {
         self.guard
             .check_url(&url)
             .map_err(|denied| self.denied(&denied))?;
-        let mut request = reqwest::Request::new(method, url);
-        *request.headers_mut() = headers;
-        *request.timeout_mut() = Some(self.timeout);
-        if !body.is_empty() {
-            *request.body_mut() = Some(body.into());
+        let uri = Uri::try_from(url.as_str()).map_err(|_| self.failed(&Broken::Url))?;
+        for (name, value) in DEFAULTS {
+            if let Entry::Vacant(entry) = headers.entry(name) {
+                entry.insert(value);
+            }
         }
-        let response = self
-            .client
-            .execute(request)
-            .await
-            .map_err(|error| self.failed(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.read(response).await.map_err(|mut failure| {
-            failure.status = Some(status.as_u16());
-            failure
-        })?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        let mut status = None;
+        let exchange = self.exchange(request, &mut status);
+        let answered = tokio::time::timeout(self.timeout, exchange).await;
+        match answered {
+            Ok(Ok(raw)) => Ok(raw),
+            Ok(Err(broken)) => Err(self.broken(&broken, status)),
+            Err(_) => Err(self.broken(&Broken::Late, status)),
+        }
+    }
+
+    /// One request with its answer; `status` is noted as soon as it is known.
+    async fn exchange(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        status: &mut Option<StatusCode>,
+    ) -> Result<Raw, Broken> {
+        let mut tries = 0;
+        let response = loop {
+            // Only HTTP/2 says that it has not looked at a request, and that is only spoken over TLS.
+            let again = (self.tls && tries < UNTOUCHED).then(|| request.clone());
+            match (self.client.request(request).await, again) {
+                (Ok(response), _) => break response,
+                (Err(error), Some(again)) if untouched(&error) => request = again,
+                (Err(error), _) => return Err(Broken::Client(error)),
+            }
+            tries += 1;
+        };
+        let (head, body) = response.into_parts();
+        *status = Some(head.status);
         Ok(Raw {
-            status,
-            headers,
-            body,
+            status: head.status,
+            body: self.read(&head.headers, body).await?,
+            headers: head.headers,
         })
     }
 
-    /// Reads the body, counted after decompression. A body of one chunk is not copied.
-    async fn read(&self, mut response: reqwest::Response) -> Result<Bytes, Failure> {
-        if response
-            .content_length()
-            .is_some_and(|length| length > self.max_bytes)
-        {
-            return Err(self.too_large());
+    /// Reads the body, counted after unpacking.
+    async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Broken> {
+        if !headers.contains_key(CONTENT_ENCODING) && body.size_hint().lower() > self.max_bytes {
+            return Err(Broken::TooLarge);
         }
-        let mut first = Bytes::new();
-        let mut all = BytesMut::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.failed(&error))?
-        {
-            let so_far = (first.len() + all.len()) as u64;
-            if so_far + chunk.len() as u64 > self.max_bytes {
-                return Err(self.too_large());
-            }
-            if so_far == 0 {
-                first = chunk;
-            } else {
-                if all.is_empty() {
-                    all.extend_from_slice(&std::mem::take(&mut first));
-                }
-                all.extend_from_slice(&chunk);
+        let failed = |error: std::io::Error| match error.get_ref() {
+            Some(inner) if inner.is::<TooLarge>() => Broken::TooLarge,
+            _ => Broken::Body(error.into()),
+        };
+        let mut whole = Body::new(headers, self.max_bytes, body.size_hint().lower());
+        let mut any = false;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Broken::Body(error.into()))?;
+            if let Ok(chunk) = frame.into_data()
+                && !chunk.is_empty()
+            {
+                any = true;
+                whole.push(&chunk).map_err(failed)?;
             }
         }
-        Ok(if all.is_empty() { first } else { all.freeze() })
+        whole.finish(any).map_err(failed)
+    }
+
+    fn broken(&self, broken: &Broken, status: Option<StatusCode>) -> Failure {
+        let mut failure = self.failed(broken);
+        failure.status = status.map(|status| status.as_u16());
+        failure
     }
 
     fn too_large(&self) -> Failure {
@@ -157,54 +182,77 @@ impl Transport {
     }
 
     /// What a failure of the client means. Its own text would name the whole URL, with its query.
-    fn failed(&self, error: &reqwest::Error) -> Failure {
-        if let Some(denied) = cause::<Denied>(error) {
-            return self.denied(denied);
-        }
-        let sent = !(error.is_connect() || error.is_dns() || error.is_builder());
-        let (class, what) = match cause::<rustls::Error>(error) {
-            Some(tls @ rustls::Error::InvalidCertificate(_)) => (
+    fn failed(&self, broken: &Broken) -> Failure {
+        let (class, sent, what) = match broken {
+            Broken::TooLarge => return self.too_large(),
+            Broken::Url => (
                 Class::Configuration,
-                format!(
-                    "the certificate is not accepted: {tls}; check the host name and who signed it"
-                ),
-            ),
-            Some(tls) if !sent => (
-                Class::Configuration,
-                format!("no TLS connection: {tls}; check that baseURL speaks https"),
-            ),
-            _ if error.is_builder() => (
-                Class::Configuration,
+                false,
                 "the URL cannot be called; check spec.http.baseURL".to_owned(),
             ),
-            _ if error.is_dns() => (
+            Broken::Late => (
                 Class::Transient,
-                format!("the host name does not resolve: {}", chain(error)),
-            ),
-            _ if error.is_connect() => {
-                (Class::Transient, format!("no connection: {}", chain(error)))
-            }
-            _ if error.is_timeout() => (
-                Class::Transient,
+                true,
                 format!(
                     "no complete answer within {:?} (spec.http.timeout)",
                     self.timeout
                 ),
             ),
-            _ => (
-                Class::Transient,
-                format!(
-                    "the connection broke before the answer was complete: {}",
-                    chain(error)
-                ),
-            ),
+            Broken::Body(error) => (Class::Transient, true, broke_off(error.as_ref())),
+            Broken::Client(error) => {
+                if let Some(denied) = cause::<Denied>(error) {
+                    return self.denied(denied);
+                }
+                let sent = !error.is_connect();
+                let (class, what) = unanswered(error, sent);
+                (class, sent, what)
+            }
         };
         Failure::new(class, sent, format!("{}: {what}", self.resource))
     }
 }
 
+/// Why no answer began.
+fn unanswered(error: &legacy::Error, sent: bool) -> (Class, String) {
+    match cause::<rustls::Error>(error) {
+        Some(tls @ rustls::Error::InvalidCertificate(_)) => (
+            Class::Configuration,
+            format!(
+                "the certificate is not accepted: {tls}; check the host name and who signed it"
+            ),
+        ),
+        Some(tls) if !sent => (
+            Class::Configuration,
+            format!("no TLS connection: {tls}; check that baseURL speaks https"),
+        ),
+        _ if cause::<Unresolved>(error).is_some() => (
+            Class::Transient,
+            format!("the host name does not resolve: {}", chain(error)),
+        ),
+        _ if !sent => (Class::Transient, format!("no connection: {}", chain(error))),
+        _ => (Class::Transient, broke_off(error)),
+    }
+}
+
+fn broke_off(error: &(dyn Error + 'static)) -> String {
+    format!(
+        "the connection broke before the answer was complete: {}",
+        chain(error)
+    )
+}
+
+/// Whether the server says that it has not looked at a request: it refused the stream, or was about to
+/// close the connection (RFC 9113 section 8.7).
+fn untouched(error: &legacy::Error) -> bool {
+    cause::<h2::Error>(error).is_some_and(|error| {
+        let closes = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        let refuses = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (closes || refuses)
+    })
+}
+
 /// The first cause of type `T`, also behind I/O errors.
-fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
     let mut next = error.source();
     for _ in 0..16 {
         let current = next?;
@@ -218,18 +266,15 @@ fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
             return Some(found);
         }
         next = inner
-            .map(|inner| inner as &(dyn std::error::Error + 'static))
+            .map(|inner| inner as &(dyn Error + 'static))
             .or_else(|| current.source());
     }
     None
 }
 
-/// The innermost cause: the outer ones repeat that a request failed, with its URL.
-fn chain(error: &reqwest::Error) -> String {
-    let mut last: &dyn std::error::Error = match error.source() {
-        Some(source) => source,
-        None => return "no cause given".to_owned(),
-    };
+/// The innermost cause: the outer ones only repeat that a request failed.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
     for _ in 0..16 {
         match last.source() {
             Some(next) => last = next,

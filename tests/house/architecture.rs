@@ -16,13 +16,13 @@ const ABSENT: [(&str, &str); 8] = [
     ("kube", r"\bkube::|\bk8s_openapi::"),
     ("kube client", r"\bkube::(Client|Api|api|client|runtime)\b"),
     ("tokio", r"\btokio::"),
-    ("reqwest", r"\breqwest::"),
+    ("HTTP", r"\b(reqwest|hyper|hyper_util)::"),
     ("SQL", r"\b(rusqlite|sqlx)::"),
     ("async fn", r"\basync fn\b"),
     ("clock", r"\b(SystemTime|Instant|Timestamp|Zoned)::now\b"),
     (
         "I/O",
-        r"\bstd::(fs|io|net|process|env)\b|\btokio::|\breqwest::",
+        r"\bstd::(fs|io|net|process|env)\b|\btokio::|\b(reqwest|hyper|hyper_util)::",
     ),
 ];
 
