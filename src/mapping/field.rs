@@ -98,7 +98,12 @@ impl Field {
         }))
     }
 
-    fn apply(&self, record: &Value, out: &mut Value, context: &Context<'_>) -> Result<(), Stop> {
+    pub fn apply(
+        &self,
+        record: &Value,
+        out: &mut Value,
+        context: &Context<'_>,
+    ) -> Result<(), Stop> {
         let Some(value) = self.read(record)? else {
             return self.missing(out);
         };
@@ -173,7 +178,8 @@ impl Field {
         }
     }
 
-    fn missing(&self, out: &mut Value) -> Result<(), Stop> {
+    /// What stands in the target when the source has no value.
+    pub fn missing(&self, out: &mut Value) -> Result<(), Stop> {
         let targets: Vec<&Path> = match &self.shape {
             Shape::Split(split) => split.into.iter().collect(),
             _ => vec![&self.to],

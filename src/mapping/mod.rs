@@ -3,8 +3,11 @@
 
 mod compile;
 mod date;
+mod direct;
 mod field;
 mod number;
+mod pick;
+mod place;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -16,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::api::mapping::{MappingSpec, MappingTest};
 use crate::record::{Fingerprint, Key, LookupKey, TargetId};
+use direct::Direct;
 use field::{Context, Field, Stop};
 
 /// A compiled Mapping.
@@ -25,6 +29,7 @@ pub struct Mapping {
     tests: Arc<[MappingTest]>,
     fingerprint: Fingerprint,
     has_lookups: bool,
+    direct: Option<Arc<Direct>>,
 }
 
 /// What is wrong with a Mapping.
@@ -78,6 +83,7 @@ impl Mapping {
         let text = serde_json::to_vec(&spec.fields).unwrap_or_default();
         Ok(Self {
             has_lookups: fields.iter().any(Field::has_lookup),
+            direct: Direct::compile(&fields).map(Arc::new),
             fields: fields.into(),
             tests: spec.tests.clone().into(),
             fingerprint: Fingerprint::of(&text),
@@ -116,6 +122,13 @@ impl Mapping {
             Err(Stop::Rejected(rejection)) => Mapped::Rejected(*rejection),
             Err(Stop::Waiting(lookup)) => Mapped::Waiting(*lookup),
         }
+    }
+
+    /// Maps the JSON text of a record into JSON text, the same as [`Mapping::apply`] gives. `None`: only
+    /// that one can say what becomes of it.
+    pub fn apply_text(&self, record: &[u8], links: &Links) -> Option<Vec<u8>> {
+        let direct = self.direct.as_ref()?;
+        direct.apply(&self.fields, record, &Context { links })
     }
 
     /// Of each field, by the name of its target: why it cannot be turned around, if it can't.

@@ -87,6 +87,14 @@ impl NumberMap {
         })
     }
 
+    /// Where the record names its currency.
+    pub fn currency_path(&self) -> Option<&Path> {
+        match &self.currency {
+            Currency::At(path) => Some(path),
+            Currency::None | Currency::Fixed(_) => None,
+        }
+    }
+
     pub fn apply(&self, value: &Value, record: &Value) -> Result<Value, String> {
         let mut number = self.read(value)?;
         let digits = match &self.currency {
