@@ -111,7 +111,7 @@ pub fn scalar_text(value: &Value) -> Option<String> {
 /// field of another record. An object with several key fields has a JSON array here.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct TargetId(Box<str>);
+pub struct TargetId(Arc<str>);
 
 impl TargetId {
     /// The id of a JSON value: a scalar, or an array of scalars for a composite key.
@@ -130,7 +130,7 @@ impl TargetId {
     }
 
     /// The id of text that [`TargetId::as_json`] once returned.
-    pub fn from_json(json: impl Into<Box<str>>) -> Self {
+    pub fn from_json(json: impl Into<Arc<str>>) -> Self {
         Self(json.into())
     }
 

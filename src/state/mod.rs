@@ -200,7 +200,8 @@ pub struct Awaited {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     pub link: Option<Link>,
-    pub exception: Option<Exception>,
+    /// Seldom there, and large.
+    pub exception: Option<Box<Exception>>,
 }
 
 /// One change of a group.

@@ -87,9 +87,9 @@ pub struct Flight {
     /// For a flight from an exception: the newer version that is kept behind it there.
     pub behind: Option<Entry>,
     /// An exception of this key that was committed while this version came in.
-    pub stored: Option<Exception>,
+    pub stored: Option<Box<Exception>>,
     /// What the store knows after the outcome was committed.
-    pub settled: Option<Known>,
+    pub settled: Option<Box<Known>>,
 }
 
 impl Flight {
@@ -117,6 +117,8 @@ impl Flight {
 pub struct Segment {
     pub states: Vec<u8>,
     pub left: usize,
+    /// Of its source records.
+    bytes: usize,
 }
 
 /// All flights of one Sync.
@@ -130,9 +132,27 @@ pub struct Flights {
     /// Match values that are being looked for or created, with the flights that wait for them.
     matching: HashMap<i64, VecDeque<FlightId>>,
     settled: Vec<FlightId>,
+    bytes: usize,
 }
 
 impl Flights {
+    /// Notes a segment whose entries have these states; `bytes` of source records are held by it.
+    pub fn add_segment(&mut self, number: u64, states: Vec<u8>, bytes: usize) {
+        let left = states.iter().filter(|s| **s != mark::DONE).count();
+        self.bytes += bytes;
+        let segment = Segment {
+            states,
+            left,
+            bytes,
+        };
+        self.segments.insert(number, segment);
+    }
+
+    /// Bytes of the source records of all segments.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn get(&self, id: FlightId) -> &Flight {
         &self.all[id]
     }
@@ -235,7 +255,7 @@ impl Flights {
     }
 
     /// Keeps a settled flight until pages that were looked up before its commit are judged.
-    pub fn keep_settled(&mut self, id: FlightId, known: Known) {
+    pub fn keep_settled(&mut self, id: FlightId, known: Box<Known>) {
         let flight = &mut self.all[id];
         flight.doing = Doing::Settled;
         flight.settled = Some(known);
@@ -301,6 +321,7 @@ impl Flights {
                 states: segment.states.clone(),
             });
             if segment.left == 0 {
+                self.bytes -= segment.bytes;
                 self.segments.remove(number);
             }
         }

@@ -2,6 +2,7 @@
 //! futures bring it pages, answers and durable commits. Started by `runtime`.
 
 mod crash;
+mod digest;
 mod flight;
 mod outcome;
 mod page;
@@ -9,12 +10,15 @@ mod prepare;
 mod release;
 mod resolve;
 mod scan;
+mod seen;
 mod send;
 mod settle;
 mod setup;
 
 use std::collections::{HashSet, VecDeque};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -22,6 +26,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::connector::{Answer, Found};
@@ -35,11 +40,19 @@ pub use setup::{Board, Mode, Progress, RunError, Setup};
 use flight::{FlightId, Flights};
 use scan::Reading;
 
-/// Segments on their way at once; bounds memory and the outbox.
-const MOST_SEGMENTS: usize = 4;
+/// Segments on their way at once, and pages before they become one. Many small pages are needed to
+/// keep a fast target busy while others are committed.
+const MOST_SEGMENTS: usize = 20;
+
+/// Bytes of source records in all segments before the next page is asked for; bounds memory where
+/// records or pages are large.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// Flights on their way at once, over all segments and exceptions.
-const MOST_FLIGHTS: usize = 4_096;
+const MOST_FLIGHTS: usize = 2_048;
+
+/// Events handled in one turn of the engine.
+const MOST_EVENTS: usize = 256;
 
 /// Exceptions taken from the store at once.
 const MOST_DUE: usize = 256;
@@ -53,7 +66,7 @@ enum Event {
         Box<Reading>,
         Result<Option<crate::connector::Page>, Failure>,
     ),
-    Known(Box<page::PageWork>),
+    Known(Box<digest::Digest>),
     /// T1 of a page is durable: these flights may be sent.
     Committed(Vec<FlightId>, usize),
     /// T2: these creates may be sent.
@@ -75,7 +88,8 @@ enum Searched {
     Target(Result<(Vec<Found>, Option<crate::state::Link>), Failure>),
 }
 
-type Work = BoxFuture<'static, Result<Event, StoreError>>;
+type Finished = Result<Event, StoreError>;
+type Work = BoxFuture<'static, Finished>;
 
 /// The task of one Sync.
 pub struct Worker {
@@ -90,12 +104,17 @@ pub struct Worker {
     busy: usize,
     /// Pages between reading and T1.
     pages: usize,
-    waiting_pages: VecDeque<page::PageWork>,
+    waiting_pages: VecDeque<JoinHandle<digest::Digest>>,
+    /// Most records of the last page were new: the next ones are parsed and mapped before anybody asks
+    /// the store about them.
+    mostly_new: bool,
     /// A page is being looked up; pages are judged one after another.
     judging: bool,
     /// Outcomes that wait for the commit under way.
     outcomes: Vec<outcome::Outcome>,
     settling: bool,
+    /// When the last of these commits began.
+    settled_at: Instant,
     reading: Option<Box<Reading>>,
     scanning: bool,
     /// A full scan was asked for.
@@ -143,9 +162,11 @@ impl Worker {
             busy: 0,
             pages: 0,
             waiting_pages: VecDeque::new(),
+            mostly_new: totals.links == 0,
             judging: false,
             outcomes: Vec::new(),
             settling: false,
+            settled_at: Instant::now(),
             reading: None,
             scanning: false,
             full,
@@ -209,15 +230,24 @@ impl Worker {
 
     async fn drive(&mut self) -> Result<(), StoreError> {
         let mut stop = self.setup.stop.clone();
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(Instant::now()));
         loop {
             self.advance();
             if self.finished() {
                 return Ok(());
             }
             let wake = self.wake_at();
+            // Waking early does no harm, and setting a timer costs more than an event does.
+            if wake < timer.deadline() || timer.is_elapsed() {
+                timer.as_mut().reset(wake);
+            }
             tokio::select! {
-                Some(event) = self.work.next(), if !self.work.is_empty() => self.handle(event?),
-                () = tokio::time::sleep_until(wake) => {}
+                events = poll_fn(|cx| ready(&mut self.work, cx)), if !self.work.is_empty() => {
+                    for event in events {
+                        self.handle(event?);
+                    }
+                }
+                () = &mut timer => {}
                 changed = self.linked.changed(), if self.has_waiting && !self.asking_due => {
                     if changed.is_ok() { self.ask_linked(); }
                 }
@@ -280,6 +310,9 @@ impl Worker {
         if let Some(held) = self.held_until {
             wake = wake.min(held);
         }
+        if !self.settling && !self.outcomes.is_empty() {
+            wake = wake.min(self.settled_at + settle::GATHER);
+        }
         if let Some(due) = self.due.filter(|_| !self.asking_due) {
             wake = wake.min(
                 Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64),
@@ -313,6 +346,21 @@ impl Worker {
             object: source.object.name.clone(),
             failure,
         }
+    }
+}
+
+/// All that is ready of what is under way, so that many answers become one turn of the engine.
+fn ready(work: &mut FuturesUnordered<Work>, cx: &mut Context<'_>) -> Poll<Vec<Finished>> {
+    let mut events = Vec::new();
+    while events.len() < MOST_EVENTS
+        && let Poll::Ready(Some(event)) = work.poll_next_unpin(cx)
+    {
+        events.push(event);
+    }
+    if events.is_empty() {
+        Poll::Pending
+    } else {
+        Poll::Ready(events)
     }
 }
 

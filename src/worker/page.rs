@@ -1,33 +1,21 @@
-//! A page becomes flights: parse, look up what is known, judge, map, and commit all of it as T1.
+//! A page becomes flights: its records are judged against what is known, and all that follows is
+//! committed as T1. What needs no state of the engine was done before, by `digest`.
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::connector::Page;
 use crate::mapping::Links;
 use crate::pipeline::observe::{Verdict, observe};
 use crate::pipeline::route::{Step, route};
 use crate::plan::{Backfill, Guarantee, Plan};
-use crate::record::{Fingerprint, Key, Moment};
+use crate::record::{Fingerprint, Key};
 use crate::state::{Change, Detail, Entry, Exception, Known, Trouble, mark};
 
 use super::crash::{Boundary, pass};
-use super::flight::{Base, Doing, Flight, FlightId, Home, Segment};
-use super::prepare::{Prepared, Seen, find_links, newest_known, prepare, see, seen_link, touched};
+use super::digest::{self, Candidate, Digest};
+use super::flight::{Base, Doing, Flight, FlightId, Home};
+use super::prepare::{Prepared, newest_known, seen_link, touched};
 use super::{Event, Worker, now};
-
-/// A page on its way from reading to T1.
-pub struct PageWork {
-    records: Vec<Seen>,
-    /// Records that have no key or aren't objects, with the reason.
-    broken: Vec<(Bytes, String)>,
-    known: Vec<Known>,
-    links: Links,
-    position: Value,
-    max_seen: Option<Moment>,
-    /// The scan's last page, with the token that the next scan begins with.
-    ended: Option<Option<String>>,
-}
 
 /// What a page adds to the store and to the flights.
 #[derive(Default)]
@@ -38,32 +26,12 @@ struct Batch {
 }
 
 impl Worker {
-    /// Parses a page and asks the store what is known of its keys; pages are judged one after another.
+    /// Begins to digest a page; pages are judged one after another, in the order of reading.
     pub(super) fn look_up(&mut self, page: Page, ended: Option<Option<String>>) {
-        let plan = self.setup.plan.clone();
-        let mut work = PageWork {
-            records: Vec::with_capacity(page.records.len()),
-            broken: Vec::new(),
-            known: Vec::new(),
-            links: Links::new(),
-            position: page.position,
-            max_seen: None,
-            ended,
-        };
         self.counts.read += page.records.len() as u64;
-        for bytes in page.records {
-            match see(&plan, bytes) {
-                Ok((seen, cursor)) => {
-                    work.max_seen = match (work.max_seen.take(), cursor) {
-                        (Some(a), Some(b)) => Some(a.max(b)),
-                        (a, b) => a.or(b),
-                    };
-                    work.records.push(seen);
-                }
-                Err(broken) => work.broken.push(broken),
-            }
-        }
-        self.waiting_pages.push_back(work);
+        let plan = self.setup.plan.clone();
+        let begun = digest::begin(plan, page, ended, self.mostly_new);
+        self.waiting_pages.push_back(begun);
         self.judge_next();
     }
 
@@ -71,53 +39,44 @@ impl Worker {
         if self.judging {
             return;
         }
-        let Some(mut work) = self.waiting_pages.pop_front() else {
+        let Some(begun) = self.waiting_pages.pop_front() else {
             return;
         };
         self.judging = true;
-        let keys = work.records.iter().map(|seen| seen.key.clone()).collect();
-        let (store, session, plan) = (
-            self.setup.store.clone(),
+        let (plan, store) = (self.setup.plan.clone(), self.setup.store.clone());
+        let digest = digest::finish(
+            plan,
+            store,
             self.session.clone(),
-            self.setup.plan.clone(),
+            begun,
+            self.has_exceptions,
         );
-        let exceptions = self.has_exceptions;
-        self.push(async move {
-            work.known = store.known(&session, keys, exceptions).await?;
-            let mut wanted = Vec::new();
-            if !plan.lookups.is_empty() {
-                for (seen, known) in work.records.iter().zip(&work.known) {
-                    if known.link.as_ref().is_none_or(|link| link.raw != seen.raw) {
-                        plan.mapping.lookups(&seen.value, &mut wanted);
-                    }
-                }
-                work.links = find_links(&plan, store.as_ref(), wanted).await?;
-            }
-            Ok(Event::Known(Box::new(work)))
-        });
+        self.push(async move { Ok(Event::Known(Box::new(digest.await?))) });
     }
 
     /// Everything about a page is known: judge its records and commit T1.
-    pub(super) fn page_known(&mut self, work: PageWork) {
+    pub(super) fn page_known(&mut self, page: Digest) {
         let mut batch = Batch {
             number: self.state.next_segment,
             ..Batch::default()
         };
         let first_scan = self.state.scan.as_ref().is_some_and(|scan| scan.first);
-        for (seen, known) in work.records.into_iter().zip(work.known) {
-            self.judge(seen, known, &work.links, first_scan, &mut batch);
+        let count = page.records.len();
+        for candidate in page.records {
+            self.judge(candidate, &page.links, first_scan, &mut batch);
         }
-        for (bytes, problem) in work.broken {
+        for (bytes, problem) in page.broken {
             self.bury_broken(bytes, problem, &mut batch);
         }
+        self.mostly_new = batch.added.len() * 2 > count;
         self.judging = false;
         self.flights.drop_settled();
-        self.note_page(work.position, work.max_seen);
-        self.commit_page(batch, work.ended);
+        self.note_page(page.position, page.max_seen);
+        self.commit_page(batch, page.bytes, page.ended);
         self.judge_next();
     }
 
-    fn commit_page(&mut self, mut batch: Batch, ended: Option<Option<String>>) {
+    fn commit_page(&mut self, mut batch: Batch, bytes: usize, ended: Option<Option<String>>) {
         if !batch.added.is_empty() {
             self.state.next_segment += 1;
             let carries_t2 = carries_t2(self.plan());
@@ -141,10 +100,7 @@ impl Worker {
                 body,
                 states: states.clone(),
             });
-            let left = states.len();
-            self.flights
-                .segments
-                .insert(batch.number, Segment { states, left });
+            self.flights.add_segment(batch.number, states, bytes);
         }
         let marks = std::mem::take(&mut self.dirty_segments);
         batch.changes.extend(self.flights.marks(&marks));
@@ -191,21 +147,20 @@ impl Worker {
 
     fn judge(
         &mut self,
-        seen: Seen,
-        stored: Known,
+        mut candidate: Candidate,
         links: &Links,
         first_scan: bool,
         batch: &mut Batch,
     ) {
         let plan = self.setup.plan.clone();
-        if let Some(filter) = &plan.filter
-            && !filter.test(&[("record", &seen.value)]).unwrap_or(false)
-        {
+        if candidate.excluded(&plan) {
             self.counts.skipped += 1;
             return;
         }
+        let stored = std::mem::take(&mut candidate.known);
+        let seen = &candidate.seen;
         let newest_flight = self.flights.newest(&seen.key);
-        let settled = newest_flight.and_then(|id| self.flights.get(id).settled.clone());
+        let settled = newest_flight.and_then(|id| self.flights.get(id).settled.as_deref().cloned());
         let known = settled.unwrap_or(stored);
         let open = newest_flight.filter(|id| self.flights.get(*id).settled.is_none());
         let newest = match open {
@@ -218,10 +173,10 @@ impl Worker {
             Verdict::Superseded => self.counts.superseded += 1,
             Verdict::Fresh if plan.backfill == Backfill::None && first_scan && newest.is_none() => {
                 self.counts.skipped += 1;
-                batch.changes.push(Change::Link(seen_link(&seen)));
+                batch.changes.push(Change::Link(seen_link(seen)));
             }
             Verdict::Fresh | Verdict::Behind => {
-                let prepared = prepare(&plan, &seen, links, now());
+                let prepared = candidate.prepared(&plan, links);
                 match open {
                     Some(id) => self.join_flight(id, verdict, prepared, batch),
                     None => self.take_off(known, verdict, prepared, batch),
@@ -288,7 +243,7 @@ impl Worker {
         {
             let (Prepared::Ready(entry) | Prepared::Trouble(entry, _, _)) = prepared;
             exception.behind = Some(entry);
-            batch.changes.push(Change::Exception(Box::new(exception)));
+            batch.changes.push(Change::Exception(exception));
             return;
         }
         match prepared {

@@ -1,5 +1,5 @@
-//! A source record becomes an entry of the outbox: parsed, mapped, frozen; or the reason why not.
-//! No state of the worker; used by `page` and `resolve`.
+//! A source record becomes an entry of the outbox: mapped and frozen; or the reason why not.
+//! No state of the worker; used by `digest`, `page` and `resolve`.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -8,61 +8,18 @@ use crate::mapping::{Links, Mapped};
 use crate::pipeline::matching::match_value;
 use crate::pipeline::observe::{Newest, Stage};
 use crate::plan::Plan;
-use crate::record::{Fingerprint, Key, LookupKey, Moment, SyncName};
+use crate::record::{Fingerprint, LookupKey, SyncName};
 use crate::state::{Awaited, Detail, Entry, Known, Link, Trouble};
 
 use super::flight::Base;
 use super::now;
-
-/// One record of a page.
-pub struct Seen {
-    pub key: Key,
-    pub raw: Fingerprint,
-    pub moment: Option<Moment>,
-    pub value: Value,
-    pub bytes: Bytes,
-}
+use super::seen::Seen;
 
 /// A record after the Mapping.
 pub enum Prepared {
     Ready(Entry),
     /// Dead letter or waiting: what the exception says.
     Trouble(Entry, Trouble, Box<Detail>),
-}
-
-/// Parses one record; also returns its cursor value. The error holds the bytes and what is wrong.
-pub fn see(plan: &Plan, bytes: Bytes) -> Result<(Seen, Option<Moment>), (Bytes, String)> {
-    let value: Value = match serde_json::from_slice(&bytes) {
-        Ok(value) => value,
-        Err(e) => return Err((bytes, format!("the record is not valid JSON: {e}"))),
-    };
-    if !value.is_object() {
-        let problem =
-            "the record is not an object; check `records` and `shape` of the list".to_owned();
-        return Err((bytes, problem));
-    }
-    let object = &plan.source.object;
-    let key = match object.read_key(&value) {
-        Ok(key) => key,
-        Err(e) => return Err((bytes, format!("{e}; check `key` of object {}", object.name))),
-    };
-    let raw = Fingerprint::of(&bytes).under(plan.hash);
-    let moment = object.modified.as_ref().and_then(|m| m.read(&value));
-    let cursor = object
-        .list
-        .as_ref()
-        .and_then(|list| list.cursor.as_ref())
-        .and_then(|c| c.moment.read(&value));
-    Ok((
-        Seen {
-            key,
-            raw,
-            moment,
-            value,
-            bytes,
-        },
-        cursor,
-    ))
 }
 
 /// The links that the wanted lookups have.
@@ -102,15 +59,20 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         matching: plan
             .matching
             .as_ref()
-            .and_then(|m| match_value(m, &seen.value))
+            .and_then(|m| match_value(m, seen.used(plan)))
             .map(|m| m.hash),
         token: token(plan),
         seen: at,
         source: seen.bytes.clone(),
         body: Bytes::new(),
-        params: params(plan, &seen.value),
+        params: params(plan, seen),
     };
-    let detail = match plan.mapping.apply(&seen.value, links) {
+    if let Some(body) = plan.mapping.apply_text(&seen.bytes, links) {
+        entry.mapped = Fingerprint::of(&body);
+        entry.body = body.into();
+        return Prepared::Ready(entry);
+    }
+    let detail = match plan.mapping.apply(seen.value(), links) {
         Mapped::Record(record) => {
             entry.body = serde_json::to_vec(&record).unwrap_or_default().into();
             entry.mapped = Fingerprint::of(&entry.body);
@@ -172,10 +134,11 @@ fn token(plan: &Plan) -> [u8; 16] {
 }
 
 /// The values of `${source.…}` that the target's operations use.
-fn params(plan: &Plan, source: &Value) -> Bytes {
+fn params(plan: &Plan, seen: &Seen) -> Bytes {
     if plan.source_paths.is_empty() {
         return Bytes::new();
     }
+    let source = seen.used(plan);
     let mut values = Value::Object(Map::new());
     for path in &plan.source_paths {
         if let Some(value) = path.get(source) {

@@ -38,7 +38,7 @@ impl Worker {
     /// A settled flight goes, and the version that waited for it takes off.
     fn release(&mut self, id: FlightId) {
         let flight = self.flights.get_mut(id);
-        let known = flight.settled.clone().unwrap_or_default();
+        let known = flight.settled.take().unwrap_or_default();
         if std::mem::take(&mut flight.holding)
             && let Some(value) = flight.entry.matching
         {
@@ -55,7 +55,7 @@ impl Worker {
         let Some(next) = self.flights.remove(id) else {
             return;
         };
-        self.take_over(next, known);
+        self.take_over(next, *known);
     }
 
     /// A version that waited becomes the one under way, with what is known now.
@@ -89,7 +89,7 @@ impl Worker {
         }
     }
 
-    fn block(&mut self, id: FlightId, exception: Exception) {
+    fn block(&mut self, id: FlightId, exception: Box<Exception>) {
         let home = self.flights.get(id).home;
         let segments: HashSet<u64> = self
             .flights
@@ -97,7 +97,7 @@ impl Worker {
             .into_iter()
             .collect();
         let mut changes = self.flights.marks(&segments);
-        changes.push(Change::Exception(Box::new(exception)));
+        changes.push(Change::Exception(exception));
         self.flights.remove(id);
         self.push_commit(changes, Vec::new());
     }

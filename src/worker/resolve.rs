@@ -14,9 +14,10 @@ use crate::state::{
     Change, Detail, Exception, Known, Link, Millis, Pick, StoreError, Trouble, mark,
 };
 
-use super::flight::{Base, Flight, FlightId, Forced, Home, Segment};
+use super::flight::{Base, Flight, FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome};
-use super::prepare::{Prepared, prepare, see};
+use super::prepare::{Prepared, prepare};
+use super::seen::see;
 use super::{Event, MOST_DUE, MOST_FLIGHTS, Searched, Worker, backoff, now};
 
 /// Milliseconds until more exceptions are asked for when there were more than fit.
@@ -29,14 +30,9 @@ impl Worker {
         for stored in self.setup.store.outbox(&self.session).await? {
             let number = stored.number;
             self.state.next_segment = self.state.next_segment.max(number + 1);
-            let left = stored.states.iter().filter(|s| **s != mark::DONE).count();
-            self.flights.segments.insert(
-                number,
-                Segment {
-                    states: stored.states.clone(),
-                    left,
-                },
-            );
+            let bytes = stored.entries.iter().map(|e| e.source.len()).sum();
+            self.flights
+                .add_segment(number, stored.states.clone(), bytes);
             self.dirty_segments.insert(number);
             let open: Vec<_> = stored
                 .entries
@@ -63,7 +59,7 @@ impl Worker {
                         if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
                     {
                         exception.behind = Some(flight.entry);
-                        changes.push(Change::Exception(Box::new(exception)));
+                        changes.push(Change::Exception(exception));
                         self.flights.set_mark(home, mark::DONE);
                         continue;
                     }
@@ -335,7 +331,7 @@ impl Worker {
         self.busy -= 1;
         let plan = self.setup.plan.clone();
         let source = self.flights.get(id).entry.source.clone();
-        let outcome = match see(&plan, source) {
+        let outcome = match see(&plan, source, true) {
             Err((_, problem)) => Outcome::dead(id, "InvalidRecord", problem),
             Ok((seen, _)) => match prepare(&plan, &seen, links, now()) {
                 Prepared::Ready(entry) => {

@@ -6,7 +6,7 @@ use crate::record::{Class, Failure, Moment};
 use crate::state::{Change, Millis, Scan};
 use tokio::time::Instant;
 
-use super::{Event, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
+use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
 
 /// The reader of the scan under way.
 pub struct Reading {
@@ -25,7 +25,8 @@ impl Worker {
             self.begin_scan();
         }
         let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS
-            && self.flights.len() < MOST_FLIGHTS;
+            && self.flights.len() < MOST_FLIGHTS
+            && self.flights.bytes() < MOST_BYTES;
         if room && let Some(mut reading) = self.reading.take() {
             self.push(async move {
                 let page = reading.reader.next().await;

@@ -16,6 +16,11 @@ use super::prepare::touched;
 use super::resolve::promoted;
 use super::{Event, MOST_OUTAGES, RunError, Worker, backoff, now};
 
+/// Outcomes that are committed without waiting for more, as long as answers come in.
+const WORTH_A_COMMIT: usize = 256;
+/// How long they gather otherwise.
+pub(super) const GATHER: Duration = Duration::from_millis(2);
+
 impl Worker {
     /// The target answered a write.
     pub(super) fn answered(&mut self, ids: &[FlightId], verb: Verb, answer: Answer) {
@@ -208,6 +213,12 @@ impl Worker {
         if self.settling || self.outcomes.is_empty() {
             return;
         }
+        // Where a disk is quick, a commit for every few answers would cost more than the answers.
+        let few = self.outcomes.len() < WORTH_A_COMMIT && self.busy > 0;
+        if few && self.settled_at.elapsed() < GATHER {
+            return;
+        }
+        self.settled_at = Instant::now();
         let mut outcomes = std::mem::take(&mut self.outcomes);
         let mut changes = Vec::with_capacity(outcomes.len() + 4);
         let mut segments = std::mem::take(&mut self.dirty_segments);
@@ -295,22 +306,23 @@ impl Worker {
                         behind: behind.clone(),
                     },
                 };
+                let exception = Box::new(exception);
                 known.exception = Some(exception.clone());
-                changes.push(Change::Exception(Box::new(exception)));
+                changes.push(Change::Exception(exception));
             }
             Ending::Blocked { exception, behind } => {
                 let behind = self.flights.get(*behind);
                 segments.extend(number(behind.home));
                 known.link = base_link(flight, true);
-                known.exception = Some(exception.as_ref().clone());
+                known.exception = Some(exception.clone());
                 changes.push(Change::Exception(exception.clone()));
             }
         }
         if flight.home == Home::Exception && known.exception.is_none() {
             match &flight.behind {
                 Some(behind) => {
-                    let exception = promoted(behind.clone());
-                    changes.push(Change::Exception(Box::new(exception.clone())));
+                    let exception = Box::new(promoted(behind.clone()));
+                    changes.push(Change::Exception(exception.clone()));
                     known.exception = Some(exception);
                 }
                 None => changes.push(Change::Resolved(flight.entry.key.clone())),
@@ -334,7 +346,7 @@ impl Worker {
             self.flights.set_mark(home, mark::DONE);
         }
         segments.extend(self.flights.set_mark(home, mark::DONE));
-        self.flights.get_mut(id).settled = Some(known);
+        self.flights.get_mut(id).settled = Some(Box::new(known));
     }
 
     /// Where a newer version waits: a definite failure gives way to it, one in doubt holds it back.

@@ -1,6 +1,7 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`. One thread writes, taking all that
 //! waits as one transaction (group commit); another reads. Used on laptops and by a single replica.
 
+mod link;
 mod read;
 mod schema;
 mod write;

@@ -1,5 +1,8 @@
 //! Queries of the embedded store, on the reader's connection.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -35,25 +38,34 @@ fn damaged(
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }
 
+/// Keys of one question: running a statement costs as much as finding several keys.
+const KEYS: usize = 50;
+
+static LINKS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{LINK} WHERE sync = ? AND key IN ({})",
+        vec!["?"; KEYS].join(", ")
+    )
+});
+
 pub fn known(
     db: &Connection,
     sync: i64,
     keys: &[Key],
     exceptions: bool,
 ) -> rusqlite::Result<Vec<Known>> {
-    let mut link = db.prepare_cached(&format!("{LINK} WHERE sync = ? AND key = ?"))?;
+    let found = links(db, sync, keys)?;
     let mut exception =
         db.prepare_cached(&format!("{EXCEPTION} WHERE e.sync = ? AND e.key = ?"))?;
     keys.iter()
         .map(|key| {
             Ok(Known {
-                link: link
-                    .query_row(params![sync, key.as_str()], read_link)
-                    .optional()?,
+                link: found.get(key).cloned(),
                 exception: if exceptions {
                     exception
                         .query_row(params![sync, key.as_str()], read_exception)
                         .optional()?
+                        .map(Box::new)
                 } else {
                     None
                 },
@@ -62,13 +74,39 @@ pub fn known(
         .collect()
 }
 
+/// The links of these keys.
+fn links(db: &Connection, sync: i64, keys: &[Key]) -> rusqlite::Result<HashMap<Key, Link>> {
+    let mut found = HashMap::with_capacity(keys.len());
+    let chunks = keys.chunks_exact(KEYS);
+    let mut one = db.prepare_cached(&format!("{LINK} WHERE sync = ? AND key = ?"))?;
+    for key in chunks.remainder() {
+        let link = one.query_row(params![sync, key.as_str()], read_link);
+        if let Some(link) = link.optional()? {
+            found.insert(link.key.clone(), link);
+        }
+    }
+    for chunk in chunks {
+        let mut many = db.prepare_cached(&LINKS)?;
+        many.raw_bind_parameter(1, sync)?;
+        for (at, key) in chunk.iter().enumerate() {
+            many.raw_bind_parameter(at + 2, key.as_str())?;
+        }
+        let mut rows = many.raw_query();
+        while let Some(row) = rows.next()? {
+            let link = read_link(row)?;
+            found.insert(link.key.clone(), link);
+        }
+    }
+    Ok(found)
+}
+
 fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
     let bytes = |column| -> rusqlite::Result<Fingerprint> {
         Ok(Fingerprint::from_slice(row.get_ref(column)?.as_blob()?))
     };
     Ok(Link {
-        key: Key::from_text(row.get::<_, String>(0)?),
-        target: row.get::<_, Option<String>>(1)?.map(TargetId::from_json),
+        key: Key::from_text(row.get_ref(0)?.as_str()?),
+        target: row.get_ref(1)?.as_str_or_null()?.map(TargetId::from_json),
         raw: bytes(2)?,
         mapped: bytes(3)?,
         moment: match row.get_ref(4)? {

@@ -1,11 +1,11 @@
 //! The changes of a group as SQL statements, inside the writer's transaction.
 
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::record::{Fingerprint, Moment, SyncName};
+use super::link;
+use crate::record::{Fingerprint, SyncName};
 use crate::state::{
-    Change, Exception, Link, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment,
+    Change, Exception, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment,
 };
 
 /// Why a write did not happen: the store's own words, or SQLite's.
@@ -23,10 +23,19 @@ impl From<rusqlite::Error> for WriteError {
 /// Applies a group's changes, if the session's epoch is still the Sync's.
 pub fn apply(db: &Connection, session: &Session, changes: &[Change]) -> Result<(), WriteError> {
     check_epoch(db, session)?;
+    let mut links = Vec::new();
     for change in changes {
-        one(db, session.id, change)?;
+        match change {
+            Change::Link(link) => links.push(link),
+            // It changes a row that a link before it may have made.
+            Change::Forget { .. } => {
+                link::put(db, session.id, &mut links)?;
+                one(db, session.id, change)?;
+            }
+            other => one(db, session.id, other)?,
+        }
     }
-    Ok(())
+    link::put(db, session.id, &mut links)
 }
 
 fn check_epoch(db: &Connection, session: &Session) -> Result<(), WriteError> {
@@ -70,7 +79,7 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
             db.prepare_cached("UPDATE mark SET states = ? WHERE sync = ? AND number = ?")?
                 .execute(params![states, sync, *number as i64])?;
         }
-        Change::Link(link) => put_link(db, sync, link)?,
+        Change::Link(link) => link::put(db, sync, &mut vec![link])?,
         Change::Forget { key, target_gone } => {
             let sql = if *target_gone {
                 "UPDATE link SET mapped = ?, target = NULL, fields = NULL WHERE sync = ? AND key = ?"
@@ -93,25 +102,6 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
                 .execute(params![to_json(state.as_ref())?, sync])?;
         }
     }
-    Ok(())
-}
-
-fn put_link(db: &Connection, sync: i64, link: &Link) -> Result<(), WriteError> {
-    db.prepare_cached(
-        "INSERT INTO link (sync, key, target, raw, mapped, moment, matching, fields) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (sync, key) DO UPDATE SET target = excluded.target, raw = excluded.raw, mapped = excluded.mapped,
-           moment = excluded.moment, matching = excluded.matching, fields = excluded.fields",
-    )?
-    .execute(params![
-        sync,
-        link.key.as_str(),
-        link.target.as_ref().map(|t| t.as_json()),
-        link.raw.to_bytes(),
-        link.mapped.to_bytes(),
-        link.moment.as_ref().map(SqlMoment),
-        link.matching,
-        (!link.fields.is_empty()).then_some(link.fields.as_slice()),
-    ])?;
     Ok(())
 }
 
@@ -141,19 +131,6 @@ fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<()
 fn to_json(value: &impl serde::Serialize) -> Result<String, WriteError> {
     serde_json::to_string(value)
         .map_err(|e| WriteError::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
-}
-
-/// A moment as it is kept in a column: a number or a text.
-struct SqlMoment<'a>(&'a Moment);
-
-impl ToSql for SqlMoment<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.0 {
-            Moment::Time(at) => ToSqlOutput::from(i64::try_from(*at).unwrap_or(i64::MAX)),
-            Moment::Integer(number) => ToSqlOutput::from(*number),
-            Moment::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-        })
-    }
 }
 
 /// Takes a Sync over and raises its epoch.

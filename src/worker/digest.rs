@@ -1,0 +1,162 @@
+//! From the bytes of a page to records that can be judged: keys and versions, what the store knows of
+//! them, and the Mapping of what is new. Runs beside the engine's task, which alone judges: `page`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::connector::Page;
+use crate::mapping::Links;
+use crate::plan::Plan;
+use crate::record::Moment;
+use crate::state::{Known, Session, Store, StoreError};
+
+use super::now;
+use super::prepare::{Prepared, find_links, prepare};
+use super::seen::{Seen, see};
+
+/// A page on its way from reading to T1.
+pub struct Digest {
+    pub records: Vec<Candidate>,
+    /// Records that have no key or aren't objects, with the reason.
+    pub broken: Vec<(Bytes, String)>,
+    pub links: Links,
+    pub position: Value,
+    pub max_seen: Option<Moment>,
+    /// The scan's last page, with the token that the next scan begins with.
+    pub ended: Option<Option<String>>,
+    /// Of all its records.
+    pub bytes: usize,
+}
+
+/// A record that may have to be written.
+pub struct Candidate {
+    pub seen: Seen,
+    pub known: Known,
+    /// What the Sync's `where` says; unknown until somebody needs it.
+    excluded: Option<bool>,
+    prepared: Option<Prepared>,
+}
+
+impl Candidate {
+    /// Whether the Sync's `where` leaves this record out. An error of the expression is a no.
+    pub fn excluded(&mut self, plan: &Plan) -> bool {
+        let seen = &self.seen;
+        let test = || match &plan.filter {
+            Some(filter) => !filter.test(&[("record", seen.value())]).unwrap_or(false),
+            None => false,
+        };
+        *self.excluded.get_or_insert_with(test)
+    }
+
+    /// The record after the Mapping.
+    pub fn prepared(&mut self, plan: &Plan, links: &Links) -> Prepared {
+        let ready = self.prepared.take();
+        ready.unwrap_or_else(|| prepare(plan, &self.seen, links, now()))
+    }
+
+    /// Whether the store has exactly this version.
+    fn is_known(&self) -> bool {
+        let link = self.known.link.as_ref();
+        self.known.exception.is_none() && link.is_some_and(|link| link.raw == self.seen.raw)
+    }
+
+    fn map(&mut self, plan: &Plan, links: &Links) {
+        if self.prepared.is_none() && !self.excluded(plan) {
+            self.prepared = Some(prepare(plan, &self.seen, links, now()));
+            self.seen.forget_value();
+        }
+    }
+}
+
+/// Begins to read the keys and versions of a page's records. `eager`: most of them will be new, so they
+/// are mapped at once, unless the Mapping needs links.
+pub fn begin(
+    plan: Arc<Plan>,
+    page: Page,
+    ended: Option<Option<String>>,
+    eager: bool,
+) -> JoinHandle<Digest> {
+    spawn_blocking(move || {
+        let mut digest = Digest {
+            records: Vec::with_capacity(page.records.len()),
+            broken: Vec::new(),
+            links: Links::new(),
+            position: page.position,
+            max_seen: None,
+            ended,
+            bytes: page.records.iter().map(Bytes::len).sum(),
+        };
+        for bytes in page.records {
+            match see(&plan, bytes, eager) {
+                Ok((seen, cursor)) => {
+                    digest.max_seen = match (digest.max_seen.take(), cursor) {
+                        (Some(a), Some(b)) => Some(a.max(b)),
+                        (a, b) => a.or(b),
+                    };
+                    digest.records.push(Candidate {
+                        seen,
+                        known: Known::default(),
+                        excluded: None,
+                        prepared: None,
+                    });
+                }
+                Err(broken) => digest.broken.push(broken),
+            }
+        }
+        if eager && plan.lookups.is_empty() {
+            let Digest { records, links, .. } = &mut digest;
+            records.iter_mut().for_each(|c| c.map(&plan, links));
+        }
+        digest
+    })
+}
+
+/// Asks the store what is known of the records, and maps those that it doesn't know in this version.
+pub async fn finish(
+    plan: Arc<Plan>,
+    store: Arc<dyn Store>,
+    session: Session,
+    begun: JoinHandle<Digest>,
+    exceptions: bool,
+) -> Result<Digest, StoreError> {
+    let mut digest = ended(begun).await;
+    let keys = digest.records.iter().map(|c| c.seen.key.clone()).collect();
+    let known = store.known(&session, keys, exceptions).await?;
+    for (candidate, known) in digest.records.iter_mut().zip(known) {
+        candidate.known = known;
+    }
+    let unmapped = |c: &Candidate| c.prepared.is_none() && !c.is_known();
+    if !plan.lookups.is_empty() {
+        let mut wanted = Vec::new();
+        for candidate in digest.records.iter().filter(|c| unmapped(c)) {
+            plan.mapping.lookups(candidate.seen.value(), &mut wanted);
+        }
+        digest.links = find_links(&plan, store.as_ref(), wanted).await?;
+    }
+    if !digest.records.iter().any(unmapped) {
+        return Ok(digest);
+    }
+    let mapped = spawn_blocking(move || {
+        let Digest { records, links, .. } = &mut digest;
+        for candidate in records.iter_mut().filter(|c| unmapped(c)) {
+            candidate.map(&plan, links);
+        }
+        digest
+    });
+    Ok(ended(mapped).await)
+}
+
+/// What a thread made; its panic is ours.
+async fn ended<T>(work: JoinHandle<T>) -> T {
+    match work.await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Nobody cancels it but a runtime that ends, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
