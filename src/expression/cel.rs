@@ -1,18 +1,23 @@
 //! CEL with bounds, on the `cel` crate with the Kubernetes extension functions. No I/O, no clock.
 //!
-//! The evaluator cannot be interrupted, so its cost is bounded before it begins: the length and
-//! nesting of the text, one loop inside another at most, and the size of what is looped over.
+//! A text is held against what is there when it is compiled: variables, functions, length, nesting. An
+//! evaluation has a budget of steps that can end it at any loop, call or concatenation (`meter`). So it
+//! ends after the same work on every machine, and has the same result for the same record.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kube_cel::KubeCelExt;
-use kube_cel::cel::common::ast::{EntryExpr, Expr};
-use kube_cel::cel::objects::Key;
 use kube_cel::cel::parser::Expression as Tree;
-use kube_cel::cel::{Context, Program, Value as Cel};
+use kube_cel::cel::{Program, Value as Cel};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
+
+mod convert;
+mod functions;
+mod message;
+mod meter;
+mod panics;
+mod walk;
 
 /// Longest text of an expression in bytes.
 pub const MAX_TEXT: usize = 4_096;
@@ -23,10 +28,6 @@ const MAX_DEPTH: usize = 48;
 /// Most loops inside each other (`all`, `exists`, `map`, `filter`).
 const MAX_LOOPS: usize = 2;
 
-/// Longest list that an expression with nested loops may see, and that any expression may see.
-const MAX_ITEMS_NESTED: usize = 1_000;
-const MAX_ITEMS: usize = 100_000;
-
 /// Stack of the thread that parses: the parser recurses deeply.
 const PARSER_STACK: usize = 32 * 1024 * 1024;
 
@@ -34,6 +35,7 @@ const PARSER_STACK: usize = 32 * 1024 * 1024;
 #[error("expression {text:?}: {problem}")]
 pub struct ExpressionError {
     pub text: String,
+    /// Without any value of a record.
     pub problem: String,
 }
 
@@ -44,10 +46,19 @@ pub type Variable<'a> = (&'a str, &'a Value);
 #[derive(Clone)]
 pub struct Expression {
     text: String,
-    program: Arc<Program>,
-    loops: usize,
-    /// Of each variable, the top-level fields that are used; `None`: the whole value.
-    uses: Arc<HashMap<String, Option<BTreeSet<String>>>>,
+    /// With its meters built in.
+    tree: Arc<Tree>,
+    /// Of each variable, what is used.
+    uses: Arc<HashMap<String, Uses>>,
+}
+
+/// What an expression uses of a variable.
+#[derive(Debug)]
+struct Uses {
+    /// The top-level fields; `None`: the whole value.
+    fields: Option<BTreeSet<String>>,
+    /// How often the name stands in the text.
+    times: u64,
 }
 
 impl std::fmt::Debug for Expression {
@@ -56,20 +67,17 @@ impl std::fmt::Debug for Expression {
     }
 }
 
-thread_local! {
-    static FUNCTIONS: Context<'static> = Context::default().with_all();
-}
-
 impl Expression {
     /// Compiles; `variables` are the names that may be used.
     ///
     /// # Errors
-    /// A text that is too long or nested, no CEL, or uses another variable.
+    /// A text that is too long or nested, no CEL, or uses another variable or function.
     pub fn compile(text: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
         let expression = Self::parse(text)?;
-        let unknown = expression
-            .uses
-            .keys()
+        let mut used: Vec<&String> = expression.uses.keys().collect();
+        used.sort();
+        let unknown = used
+            .into_iter()
             .find(|name| !variables.contains(&name.as_str()));
         if let Some(name) = unknown {
             let known = variables.join(", ");
@@ -85,7 +93,7 @@ impl Expression {
         if text.len() > MAX_TEXT {
             return Err(error(text, format!("longer than {MAX_TEXT} bytes")));
         }
-        if nesting(text) > MAX_DEPTH {
+        if walk::nesting(text) > MAX_DEPTH {
             return Err(error(
                 text,
                 format!("brackets nested deeper than {MAX_DEPTH}"),
@@ -94,28 +102,22 @@ impl Expression {
         let owned = text.to_owned();
         let parser = std::thread::Builder::new()
             .stack_size(PARSER_STACK)
-            .spawn(move || Program::compile(&owned).map_err(|e| e.to_string()))
+            .spawn(move || Self::parse_here(&owned))
             .map_err(|e| error(text, format!("cannot start the parser: {e}")))?;
-        let program = match parser.join() {
-            Ok(Ok(program)) => program,
-            Ok(Err(problem)) => return Err(error(text, problem)),
-            Err(_) => return Err(error(text, "the parser gave up on it".into())),
-        };
-        let mut walk = Walk::default();
-        walk.visit(program.expression(), 0, 0);
-        if walk.depth > MAX_DEPTH {
-            return Err(error(text, format!("nested deeper than {MAX_DEPTH}")));
+        match parser.join() {
+            Ok(result) => result,
+            Err(_) => Err(error(text, "the parser gave up on it".into())),
         }
-        if walk.loops > MAX_LOOPS {
-            return Err(error(
-                text,
-                format!("more than {MAX_LOOPS} loops inside each other"),
-            ));
-        }
+    }
+
+    fn parse_here(text: &str) -> Result<Self, ExpressionError> {
+        let program = panics::quietly(|| Program::compile(text))
+            .map_err(|()| error(text, "the parser gave up on it".into()))?
+            .map_err(|e| error(text, e.to_string()))?;
+        let walk = walk::Walk::of(program.expression()).map_err(|p| error(text, p))?;
         Ok(Self {
             text: text.to_owned(),
-            program: Arc::new(program),
-            loops: walk.loops,
+            tree: Arc::new(meter::metered(program.expression().clone())),
             uses: Arc::new(walk.uses),
         })
     }
@@ -129,30 +131,11 @@ impl Expression {
     /// numbers.
     ///
     /// # Errors
-    /// What CEL says, a list longer than the bounds, or a result that JSON cannot hold.
+    /// What CEL says, without any value; more work than the bounds allow; a result that JSON cannot hold.
     pub fn evaluate(&self, variables: &[Variable<'_>]) -> Result<Value, ExpressionError> {
-        let most = if self.loops > 1 {
-            MAX_ITEMS_NESTED
-        } else {
-            MAX_ITEMS
-        };
-        let result = FUNCTIONS.with(|functions| {
-            let mut scope = functions.new_inner_scope();
-            for (name, value) in variables {
-                match self.uses.get(*name) {
-                    None => {}
-                    Some(fields) => {
-                        let value = convert(value, fields.as_ref(), most)
-                            .map_err(|p| error(&self.text, p))?;
-                        scope.add_variable_from_value(*name, value);
-                    }
-                }
-            }
-            self.program
-                .execute(&scope)
-                .map_err(|e| error(&self.text, e.to_string()))
-        })?;
-        json(&result).map_err(|problem| error(&self.text, problem))
+        self.run(variables)
+            .and_then(|result| convert::json(&result))
+            .map_err(|problem| error(&self.text, problem))
     }
 
     /// Evaluates to yes or no.
@@ -160,10 +143,27 @@ impl Expression {
     /// # Errors
     /// As [`Expression::evaluate`], and any result but a boolean.
     pub fn test(&self, variables: &[Variable<'_>]) -> Result<bool, ExpressionError> {
-        match self.evaluate(variables)? {
-            Value::Bool(answer) => Ok(answer),
-            _ => Err(error(&self.text, "the result is not true or false".into())),
+        match self.run(variables) {
+            Ok(Cel::Bool(answer)) => Ok(answer),
+            Ok(_) => Err(error(&self.text, "the result is not true or false".into())),
+            Err(problem) => Err(error(&self.text, problem)),
         }
+    }
+
+    fn run(&self, variables: &[Variable<'_>]) -> Result<Cel, String> {
+        let mut values = Vec::with_capacity(variables.len());
+        let mut work = 0;
+        for (name, value) in variables {
+            if let Some(uses) = self.uses.get(*name) {
+                let mut size = 0;
+                values.push((*name, convert::cel(value, uses.fields.as_ref(), &mut size)?));
+                work += size * uses.times;
+            }
+        }
+        let evaluate = || meter::evaluate(&self.tree, values, work);
+        panics::quietly(evaluate).unwrap_or_else(|()| {
+            Err("the evaluator cannot compute this; write it in another way".into())
+        })
     }
 }
 
@@ -178,173 +178,6 @@ fn error(text: &str, problem: String) -> ExpressionError {
         text.push('…');
     }
     ExpressionError { text, problem }
-}
-
-/// Deepest nesting of brackets, wherever they stand.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-/// What an expression uses, and how deep it goes.
-#[derive(Default)]
-struct Walk {
-    uses: HashMap<String, Option<BTreeSet<String>>>,
-    bound: Vec<String>,
-    loops: usize,
-    depth: usize,
-}
-
-impl Walk {
-    fn visit(&mut self, tree: &Tree, depth: usize, loops: usize) {
-        self.depth = self.depth.max(depth);
-        self.loops = self.loops.max(loops);
-        if depth > MAX_DEPTH {
-            return;
-        }
-        let each = |walk: &mut Self, trees: &[&Tree]| {
-            trees.iter().for_each(|t| walk.visit(t, depth + 1, loops))
-        };
-        match &tree.expr {
-            Expr::Unspecified | Expr::Literal(_) => {}
-            Expr::Ident(name) => self.note(name, None),
-            Expr::Select(select) => match &select.operand.expr {
-                Expr::Ident(name) => self.note(name, Some(&select.field)),
-                _ => each(self, &[&select.operand]),
-            },
-            Expr::Call(call) => {
-                if let Some(target) = &call.target {
-                    each(self, &[target]);
-                }
-                each(self, &call.args.iter().collect::<Vec<_>>());
-            }
-            Expr::List(list) => each(self, &list.elements.iter().collect::<Vec<_>>()),
-            Expr::Map(map) => self.entries(&map.entries, depth, loops),
-            Expr::Struct(object) => self.entries(&object.entries, depth, loops),
-            Expr::Comprehension(c) => {
-                self.visit(&c.iter_range, depth + 1, loops);
-                let before = self.bound.len();
-                self.bound.push(c.iter_var.clone());
-                self.bound.push(c.accu_var.clone());
-                self.bound.extend(c.iter_var2.clone());
-                for part in [&c.accu_init, &c.loop_cond, &c.loop_step, &c.result] {
-                    self.visit(part, depth + 1, loops + 1);
-                }
-                self.bound.truncate(before);
-            }
-        }
-    }
-
-    fn entries(
-        &mut self,
-        entries: &[kube_cel::cel::common::ast::IdedEntryExpr],
-        depth: usize,
-        loops: usize,
-    ) {
-        for entry in entries {
-            match &entry.expr {
-                EntryExpr::StructField(field) => self.visit(&field.value, depth + 1, loops),
-                EntryExpr::MapEntry(pair) => {
-                    self.visit(&pair.key, depth + 1, loops);
-                    self.visit(&pair.value, depth + 1, loops);
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, name: &str, field: Option<&str>) {
-        // Names with a sign in them are the macros' own.
-        if name.starts_with('@') || name.starts_with("__") || self.bound.iter().any(|b| b == name) {
-            return;
-        }
-        let entry = self
-            .uses
-            .entry(name.to_owned())
-            .or_insert_with(|| Some(BTreeSet::new()));
-        match (entry.as_mut(), field) {
-            (Some(fields), Some(field)) => {
-                fields.insert(field.to_owned());
-            }
-            _ => *entry = None,
-        }
-    }
-}
-
-/// A JSON value for CEL; of an object only the fields that are used.
-fn convert(value: &Value, fields: Option<&BTreeSet<String>>, most: usize) -> Result<Cel, String> {
-    match (value, fields) {
-        (Value::Object(object), Some(fields)) => {
-            let mut map = HashMap::with_capacity(fields.len());
-            for name in fields {
-                if let Some(value) = object.get(name) {
-                    map.insert(Key::from(name.clone()), convert(value, None, most)?);
-                }
-            }
-            Ok(Cel::Map(map.into()))
-        }
-        (Value::Object(object), None) => {
-            let mut map = HashMap::with_capacity(object.len());
-            for (name, value) in object {
-                map.insert(Key::from(name.clone()), convert(value, None, most)?);
-            }
-            Ok(Cel::Map(map.into()))
-        }
-        (Value::Array(items), _) if items.len() > most => Err(format!(
-            "a list of {} items is more than an expression like this may see ({most})",
-            items.len()
-        )),
-        (Value::Array(items), _) => {
-            let items: Result<Vec<Cel>, String> =
-                items.iter().map(|item| convert(item, None, most)).collect();
-            Ok(Cel::List(Arc::new(items?)))
-        }
-        (Value::Null, _) => Ok(Cel::Null),
-        (Value::Bool(flag), _) => Ok(Cel::Bool(*flag)),
-        (Value::String(text), _) => Ok(Cel::String(Arc::new(text.clone()))),
-        (Value::Number(number), _) => Ok(match (number.as_i64(), number.as_u64()) {
-            (Some(int), _) => Cel::Int(int),
-            (None, Some(uint)) => Cel::UInt(uint),
-            (None, None) => Cel::Float(number.as_f64().unwrap_or(f64::NAN)),
-        }),
-    }
-}
-
-fn json(value: &Cel) -> Result<Value, String> {
-    Ok(match value {
-        Cel::Null => Value::Null,
-        Cel::Bool(flag) => Value::Bool(*flag),
-        Cel::Int(int) => Value::from(*int),
-        Cel::UInt(uint) => Value::from(*uint),
-        Cel::Float(float) => Value::Number(
-            Number::from_f64(*float).ok_or("the result is not a number that JSON can hold")?,
-        ),
-        Cel::String(text) => Value::String(text.as_ref().clone()),
-        Cel::Bytes(bytes) => Value::from(bytes.as_ref().clone()),
-        Cel::List(items) => Value::Array(items.iter().map(json).collect::<Result<_, _>>()?),
-        Cel::Map(map) => {
-            let mut object = Map::new();
-            for (key, value) in map.map.iter() {
-                object.insert(key.to_string(), json(value)?);
-            }
-            Value::Object(object)
-        }
-        Cel::Timestamp(time) => Value::String(time.to_rfc3339()),
-        Cel::Duration(duration) => Value::String(format!("{}ms", duration.num_milliseconds())),
-        other => {
-            return Err(format!(
-                "the result is a {}, which JSON cannot hold",
-                other.type_of()
-            ));
-        }
-    })
 }
 
 impl PartialEq for Expression {
