@@ -28,6 +28,10 @@ pub enum KeyError {
     Missing(String),
     #[error("key field {0:?} is an object or a list; a key must be text, a number or a boolean")]
     NotScalar(String),
+    #[error(
+        "key field {0:?} is a number with more digits than a JSON number keeps; ask for it as a text"
+    )]
+    Inexact(String),
     #[error("key is longer than {MAX_KEY_BYTES} bytes")]
     TooLong,
 }
@@ -47,6 +51,10 @@ impl Key {
         for (name, value) in fields {
             parts.push(match value {
                 None | Some(Value::Null) => return Err(KeyError::Missing(name.to_owned())),
+                // Two long numbers would be one key: beyond 64 bits only a double is left of them.
+                Some(Value::Number(n)) if n.is_f64() && n.as_f64().is_none_or(is_long) => {
+                    return Err(KeyError::Inexact(name.to_owned()));
+                }
                 Some(value) => {
                     scalar_text(value).ok_or_else(|| KeyError::NotScalar(name.to_owned()))?
                 }
@@ -95,6 +103,11 @@ impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a double is so large that whole numbers beside it are the same double.
+fn is_long(number: f64) -> bool {
+    number.abs() >= 9_007_199_254_740_992.0
 }
 
 /// The text of a scalar JSON value; `None` for null, lists and objects.
@@ -324,5 +337,29 @@ impl Failure {
             excerpt: None,
             retry_after_ms: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_lost_digits_is_no_key() {
+        let key = |json: &str| {
+            let value: Value = serde_json::from_str(json).unwrap();
+            Key::from_values([("id", Some(&value))].into_iter()).map(|key| key.to_string())
+        };
+        assert_eq!(key("18446744073709551615").unwrap(), "18446744073709551615");
+        assert_eq!(key("-9223372036854775808").unwrap(), "-9223372036854775808");
+        assert_eq!(key("1.5").unwrap(), "1.5");
+        assert_eq!(
+            key("\"184467440737095516160\"").unwrap(),
+            "184467440737095516160"
+        );
+        assert_eq!(
+            key("184467440737095516160"),
+            Err(KeyError::Inexact("id".into()))
+        );
     }
 }

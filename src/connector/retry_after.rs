@@ -142,4 +142,26 @@ mod tests {
             Some(Duration::from_secs(2))
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_it_panic_or_wait_for_longer_than_a_day(
+            name in proptest::sample::select(vec!["retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset"]),
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "0", "1", "9999999999999", "-", ".", "e", "400", "inf", "NaN", "t=", "r=", ";", ",", "\"default\"", " ", "Tue, 24 Nov",
+                " 2026 09:00:30 GMT", "9999", "Dec", "31",
+            ]), 0..8),
+            any in proptest::collection::vec(0x20_u8..=0xff, 0..20),
+            now in -377_705_000_000_i64..253_402_000_000,
+        ) {
+            let now = Timestamp::from_second(now).unwrap_or(Timestamp::UNIX_EPOCH);
+            for value in [parts.concat().into_bytes(), any] {
+                let Ok(value) = HeaderValue::from_bytes(&value) else { continue };
+                let mut headers = HeaderMap::new();
+                headers.insert(name, value);
+                proptest::prop_assert!(wait(&headers, now).is_none_or(|wait| wait <= LONGEST));
+                let _ = quota_used_up(&headers);
+            }
+        }
+    }
 }

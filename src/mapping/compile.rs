@@ -1,17 +1,17 @@
 //! A MappingSpec becomes compiled fields, or a list of what is wrong with it.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
-use crate::api::mapping::{FieldSpec, FieldWithInner, MappingSpec, OnMissing, OnUnmapped};
+use crate::api::mapping::{FieldSpec, FieldWithInner, MappingSpec};
 use crate::expression::{Expression, Path};
 
 use super::CompileError;
+use super::check::{tests, without_effect};
 use super::date::DateMap;
 use super::field::{Field, Shape, Source};
 use super::number::NumberMap;
 use super::split::Split;
+use super::targets::Targets;
 
 /// Compiles all fields; every problem is reported.
 pub fn fields(spec: &MappingSpec) -> Result<Vec<Field>, Vec<CompileError>> {
@@ -25,13 +25,10 @@ pub fn fields(spec: &MappingSpec) -> Result<Vec<Field>, Vec<CompileError>> {
         .collect();
     let mut compiler = Compiler::default();
     let fields = compiler.all(&specs, "spec.fields");
-    for (index, test) in spec.tests.iter().enumerate() {
-        if test.expect.is_some() == test.rejects.is_some() {
-            compiler.problem(
-                format!("spec.tests[{index}]"),
-                "a test needs either `expect` or `rejects`",
-            );
-        }
+    // Names can only be held against fields that are all there.
+    let known = compiler.problems.is_empty().then_some(&*fields);
+    for (place, message) in tests(spec, known) {
+        compiler.problem(place, message);
     }
     if compiler.problems.is_empty() {
         Ok(fields)
@@ -54,16 +51,19 @@ impl Compiler {
     }
 
     fn all(&mut self, specs: &[FieldWithInner], place: &str) -> Vec<Field> {
-        let mut taken = BTreeSet::new();
+        let mut targets = Targets::default();
         let mut fields = Vec::with_capacity(specs.len());
         for (index, spec) in specs.iter().enumerate() {
             let place = format!("{place}[{index}]");
-            for name in targets(&spec.field) {
-                if !taken.insert(name.clone()) {
-                    self.problem(&place, format!("another field sets {name:?} already"));
+            let field = self.one(spec, &place);
+            if let Some(field) = &field {
+                for (path, place) in field_targets(field, &place) {
+                    if let Err(message) = targets.take(path.clone(), &place) {
+                        self.problem(place, message);
+                    }
                 }
             }
-            fields.extend(self.one(spec, &place));
+            fields.extend(field);
         }
         fields
     }
@@ -81,31 +81,14 @@ impl Compiler {
                 return None;
             }
             (None, Some(split)) => (split.into.join(", "), Path::default()),
-            (Some(to), None) => (to.clone(), self.target(to, &format!("{place}.to"))?),
+            (Some(to), None) => (to.clone(), self.path(to, &format!("{place}.to"))?),
             (None, None) => {
                 self.problem(place, "`to` is missing: the path of the target field");
                 return None;
             }
         };
-        let uses_default = field.on_missing == Some(OnMissing::Default)
-            || field.on_unmapped == Some(OnUnmapped::Default);
-        if uses_default != field.default.is_some() {
-            self.problem(
-                place,
-                "`default` goes with `onMissing: Default` or `onUnmapped: Default`",
-            );
-        }
-        if field.on_unmapped.is_some() && field.translate.is_none() {
-            self.problem(
-                format!("{place}.onUnmapped"),
-                "has no effect without `translate`",
-            );
-        }
-        if field.on_unlinked.is_some() && field.lookup.is_none() {
-            self.problem(
-                format!("{place}.onUnlinked"),
-                "has no effect without `lookup`",
-            );
+        for (option, message) in without_effect(spec) {
+            self.problem(format!("{place}{option}"), message);
         }
         let text = field.text.clone().unwrap_or_default();
         Some(Field {
@@ -159,6 +142,7 @@ impl Compiler {
         Some(Source::Join {
             from: from.into_iter().collect::<Option<_>>()?,
             separator: join.separator.clone(),
+            without_end: false,
         })
     }
 
@@ -184,7 +168,7 @@ impl Compiler {
                 .into
                 .iter()
                 .enumerate()
-                .map(|(i, p)| self.target(p, &format!("{place}.split.into[{i}]")))
+                .map(|(i, p)| self.path(p, &format!("{place}.split.into[{i}]")))
                 .collect();
             return Some(Shape::Split(Split {
                 separator: split.separator.clone(),
@@ -232,23 +216,17 @@ impl Compiler {
             .map_err(|e| self.problem(place, e.to_string()))
             .ok()
     }
-
-    fn target(&mut self, text: &str, place: &str) -> Option<Path> {
-        let path = self.path(text, place)?;
-        if path.is_root() {
-            self.problem(
-                place,
-                "the target record itself cannot be set; name a field",
-            );
-            return None;
-        }
-        Some(path)
-    }
 }
 
-fn targets(field: &FieldSpec) -> Vec<String> {
-    match &field.split {
-        Some(split) => split.into.clone(),
-        None => field.to.iter().cloned().collect(),
+/// The paths that a field sets, with their places in the spec.
+fn field_targets<'f>(field: &'f Field, place: &str) -> Vec<(&'f Path, String)> {
+    match &field.shape {
+        Shape::Split(split) => split
+            .into
+            .iter()
+            .enumerate()
+            .map(|(i, path)| (path, format!("{place}.split.into[{i}]")))
+            .collect(),
+        _ => vec![(&field.to, format!("{place}.to"))],
     }
 }

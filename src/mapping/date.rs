@@ -1,23 +1,16 @@
-//! Dates and times from one notation to another.
+//! Dates and times from one notation to another. A date without a time is a day of the calendar: it
+//! does not move when the time zone changes. Pure; compiled by `compile`, applied by `field`.
 
-use jiff::civil::DateTime;
-use jiff::fmt::strtime::{self, BrokenDownTime};
+use jiff::Zoned;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
 use crate::api::mapping::DateSpec;
 use crate::record::scalar_text;
 
 use super::field::shown;
-
-#[derive(Clone, Debug, PartialEq)]
-enum Notation {
-    Rfc3339,
-    UnixSeconds,
-    UnixMillis,
-    Pattern(String),
-}
+use super::notation::{Found, Notation, Precision};
 
 #[derive(Debug)]
 pub struct DateMap {
@@ -27,137 +20,36 @@ pub struct DateMap {
     to_zone: TimeZone,
 }
 
-impl Notation {
-    fn compile(text: Option<&str>, field: &str) -> Result<Self, (String, String)> {
-        let pattern = match text {
-            None | Some("RFC3339") => return Ok(Self::Rfc3339),
-            Some("UnixSeconds") => return Ok(Self::UnixSeconds),
-            Some("UnixMillis") => return Ok(Self::UnixMillis),
-            Some(pattern) => pattern,
-        };
-        let problem = |what: String| {
-            (
-                field.to_owned(),
-                format!(
-                    "{pattern:?} {what}; write RFC3339, UnixSeconds, UnixMillis or a strftime pattern such as %m/%d/%Y"
-                ),
-            )
-        };
-        if !pattern.contains('%') {
-            return Err(problem("is no notation".into()));
-        }
-        strtime::format(pattern, &Zoned::new(Timestamp::UNIX_EPOCH, TimeZone::UTC))
-            .map_err(|e| problem(format!("is no pattern: {e}")))?;
-        Ok(Self::Pattern(pattern.to_owned()))
-    }
-
-    /// The moment that a text means; `zone` where it names none.
-    fn read(&self, text: &str, zone: &TimeZone) -> Option<Zoned> {
-        match self {
-            Self::Rfc3339 => {
-                if let Ok(at) = text.parse::<Timestamp>() {
-                    return Some(at.to_zoned(zone.clone()));
-                }
-                text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok()
-            }
-            Self::UnixSeconds | Self::UnixMillis => {
-                let number: rust_decimal::Decimal = text.parse().ok()?;
-                let scale = if *self == Self::UnixSeconds {
-                    1_000_000_000
-                } else {
-                    1_000_000
-                };
-                let nanos = number.checked_mul(scale.into())?;
-                let nanos = i128::try_from(nanos.trunc()).ok()?;
-                Timestamp::from_nanosecond(nanos)
-                    .ok()
-                    .map(|at| at.to_zoned(zone.clone()))
-            }
-            Self::Pattern(pattern) => {
-                let parsed: BrokenDownTime = strtime::parse(pattern, text).ok()?;
-                if parsed.offset().is_some() {
-                    return parsed
-                        .to_timestamp()
-                        .ok()
-                        .map(|at| at.to_zoned(zone.clone()));
-                }
-                let at = parsed
-                    .to_datetime()
-                    .or_else(|_| {
-                        parsed
-                            .to_date()
-                            .map(|date| date.to_datetime(jiff::civil::Time::midnight()))
-                    })
-                    .ok()?;
-                // A time that a change of clocks leaves out is moved forward, as calendars do.
-                at.to_zoned(zone.clone()).ok()
-            }
-        }
-    }
-
-    fn write(&self, at: &Zoned) -> Result<Value, String> {
-        Ok(match self {
-            Self::Rfc3339 if *at.time_zone() == TimeZone::UTC => at.timestamp().to_string().into(),
-            Self::Rfc3339 => strtime::format("%Y-%m-%dT%H:%M:%S%.f%:z", at)
-                .map_err(|e| e.to_string())?
-                .into(),
-            Self::UnixSeconds => at.timestamp().as_second().into(),
-            Self::UnixMillis => at.timestamp().as_millisecond().into(),
-            Self::Pattern(pattern) => strtime::format(pattern, at)
-                .map_err(|e| e.to_string())?
-                .into(),
-        })
-    }
-
-    fn names_time(&self) -> bool {
-        match self {
-            Self::Pattern(pattern) => ["%H", "%I", "%T", "%R", "%s", "%c", "%X"]
-                .iter()
-                .any(|d| pattern.contains(d)),
-            _ => true,
-        }
-    }
-}
-
 impl DateMap {
     pub fn compile(spec: &DateSpec, field: &str) -> Result<Self, (String, String)> {
-        let zone = |name: &Option<String>, field: String| match name {
-            None => Ok(None),
-            Some(name) => TimeZone::get(name).map(Some).map_err(|_| {
-                (
-                    field,
-                    format!(
-                        "there is no time zone {name:?}; write an IANA name such as Europe/Berlin"
-                    ),
-                )
-            }),
-        };
-        let from = zone(&spec.time_zone, format!("{field}.timeZone"))?.unwrap_or(TimeZone::UTC);
-        let to = zone(&spec.to_time_zone, format!("{field}.toTimeZone"))?
-            .unwrap_or_else(|| from.clone());
-        let mut parse = vec![Notation::compile(
+        let mut parse = vec![Notation::source(
             spec.parse.as_deref(),
             &format!("{field}.parse"),
         )?];
         for (index, other) in spec.or_parse.iter().enumerate() {
-            parse.push(Notation::compile(
-                Some(other),
-                &format!("{field}.orParse[{index}]"),
-            )?);
+            let place = format!("{field}.orParse[{index}]");
+            let notation = Notation::source(Some(other), &place)?;
+            if parse.contains(&notation) {
+                return Err((place, format!("{other:?} is listed already")));
+            }
+            parse.push(notation);
         }
-        let format = Notation::compile(spec.format.as_deref(), &format!("{field}.format"))?;
+        let format = Notation::target(spec.format.as_deref(), &format!("{field}.format"))?;
+        let zone = zone(spec.time_zone.as_deref(), &format!("{field}.timeZone"))?;
+        let to_zone = zone_of_target(spec, &parse, &format, field)?;
+        let zone = zone.unwrap_or(TimeZone::UTC);
         Ok(Self {
             parse,
             format,
-            zone: from,
-            to_zone: to,
+            to_zone: to_zone.unwrap_or_else(|| zone.clone()),
+            zone,
         })
     }
 
     pub fn apply(&self, value: &Value) -> Result<Value, String> {
         let text = scalar_text(value).ok_or_else(|| format!("{} is not a date", shown(value)))?;
         let text = text.trim();
-        let at = self
+        let found = self
             .parse
             .iter()
             .find_map(|notation| notation.read(text, &self.zone))
@@ -167,16 +59,108 @@ impl DateMap {
                     shown(value)
                 )
             })?;
-        self.format.write(&at.with_time_zone(self.to_zone.clone()))
+        self.format.write(&self.target(found)?)
     }
 
-    pub fn invertible(&self) -> Result<(), &'static str> {
-        if self.parse.len() > 1 {
-            return Err("the source has several notations");
+    /// The moment as the target's time zone shows it; a day without a time stays that day where the
+    /// target has no time either, and is its midnight in the source's time zone where it has one.
+    fn target(&self, found: Found) -> Result<Zoned, String> {
+        let day = match found {
+            Found::Moment(at) => return Ok(at.with_time_zone(self.to_zone.clone())),
+            Found::Day(day) => day,
+        };
+        let midnight = |zone: &TimeZone| {
+            day.to_datetime(Time::midnight())
+                .to_zoned(zone.clone())
+                .map_err(|e| e.to_string())
+        };
+        if self.format.precision() == Precision::Day {
+            midnight(&self.to_zone)
+        } else {
+            Ok(midnight(&self.zone)?.with_time_zone(self.to_zone.clone()))
         }
-        if self.parse[0].names_time() && !self.format.names_time() {
-            return Err("the time of day is lost");
+    }
+
+    /// The map from the target to the source; `None` when the source has several notations.
+    pub fn inverse(&self) -> Option<Self> {
+        let [parse] = self.parse.as_slice() else {
+            return None;
+        };
+        Some(Self {
+            parse: vec![self.format.clone()],
+            format: parse.clone(),
+            zone: self.to_zone.clone(),
+            to_zone: self.zone.clone(),
+        })
+    }
+
+    /// Whether the source can be told from the target.
+    pub fn invertible(&self) -> Result<(), &'static str> {
+        let [parse] = self.parse.as_slice() else {
+            return Err("the source has several notations");
+        };
+        for notation in [parse, &self.format] {
+            if !notation.is_whole() {
+                return Err("the target does not hold the whole date");
+            }
+        }
+        match (parse.precision(), self.format.precision()) {
+            (from, Precision::Day) if from > Precision::Day => {
+                return Err("the time of day is lost");
+            }
+            (from, to) if from > to => return Err("small parts of the time are lost"),
+            (Precision::Day, to) if to > Precision::Day && self.zone != self.to_zone => {
+                return Err("a day becomes a moment, which is another day elsewhere");
+            }
+            _ => {}
+        }
+        for (notation, zone) in [(parse, &self.zone), (&self.format, &self.to_zone)] {
+            let local = notation.precision() > Precision::Day && !notation.names_offset();
+            if local && zone.to_fixed_offset().is_err() {
+                return Err("a local time is two moments when clocks are set back");
+            }
         }
         Ok(())
     }
+}
+
+fn zone(name: Option<&str>, field: &str) -> Result<Option<TimeZone>, (String, String)> {
+    name.map(|name| {
+        TimeZone::get(name).map_err(|_| {
+            (
+                field.to_owned(),
+                format!("there is no time zone {name:?}; write an IANA name such as Europe/Berlin"),
+            )
+        })
+    })
+    .transpose()
+}
+
+/// The target's time zone. A zone that nothing would look at is a mistake.
+fn zone_of_target(
+    spec: &DateSpec,
+    parse: &[Notation],
+    format: &Notation,
+    field: &str,
+) -> Result<Option<TimeZone>, (String, String)> {
+    let days_only = format.precision() == Precision::Day
+        && parse.iter().all(|n| n.precision() == Precision::Day);
+    let unix_target = format.is_unix();
+    if spec.to_time_zone.is_some() && (days_only || unix_target) {
+        let why = if days_only {
+            "has no effect on days without a time, which are the same everywhere"
+        } else {
+            "has no effect on Unix time, which is the same everywhere"
+        };
+        return Err((format!("{field}.toTimeZone"), why.into()));
+    }
+    let zone_unused = days_only
+        || (parse.iter().all(Notation::is_unix) && (unix_target || spec.to_time_zone.is_some()));
+    if spec.time_zone.is_some() && zone_unused {
+        return Err((
+            format!("{field}.timeZone"),
+            "has no effect here: no source value needs it".into(),
+        ));
+    }
+    zone(spec.to_time_zone.as_deref(), &format!("{field}.toTimeZone"))
 }

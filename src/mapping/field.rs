@@ -8,6 +8,7 @@ use crate::record::{LookupKey, scalar_text};
 
 use super::date::DateMap;
 use super::number::NumberMap;
+use super::numeral::cut_integer;
 use super::split::Split;
 use super::{Links, Rejection};
 
@@ -27,7 +28,12 @@ pub enum Source {
     From(Path),
     Value(Value),
     Expr(Expression),
-    Join { from: Vec<Path>, separator: String },
+    Join {
+        from: Vec<Path>,
+        separator: String,
+        /// Empty texts at the end are left out: what `split` filled up.
+        without_end: bool,
+    },
 }
 
 /// What becomes of the value.
@@ -73,19 +79,39 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
-/// Maps a record by all fields in order.
+/// The first link that isn't there. What comes after it is mapped all the same: a record that will be
+/// rejected need not wait first.
+#[derive(Default)]
+pub struct Waiting(pub Option<Stop>);
+
+impl Waiting {
+    pub fn unless_rejected<T>(&mut self, result: Result<T, Stop>) -> Result<Option<T>, Stop> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(stop @ Stop::Waiting(_)) => {
+                self.0.get_or_insert(stop);
+                Ok(None)
+            }
+            Err(rejected) => Err(rejected),
+        }
+    }
+}
+
+/// Maps a record by all fields in order. A rejection counts before a link that isn't there.
 pub fn apply_all(
     fields: &[Field],
     record: &Value,
     context: &Context<'_>,
 ) -> Result<Map<String, Value>, Stop> {
     let mut out = Value::Object(Map::new());
+    let mut waiting = Waiting::default();
     for field in fields {
-        field.apply(record, &mut out, context)?;
+        waiting.unless_rejected(field.apply(record, &mut out, context))?;
     }
-    match out {
-        Value::Object(map) => Ok(map),
-        _ => Ok(Map::new()),
+    match (waiting.0, out) {
+        (Some(stop), _) => Err(stop),
+        (None, Value::Object(map)) => Ok(map),
+        (None, _) => Ok(Map::new()),
     }
 }
 
@@ -108,7 +134,7 @@ impl Field {
             return self.missing(out);
         };
         let mapped = match &self.shape {
-            Shape::Plain => Some(value.into_owned()),
+            Shape::Plain => Some(self.whole(value.into_owned())?),
             Shape::Split(split) => return split.apply(self, &value, out),
             Shape::Translate { pairs, otherwise } => self.translate(pairs, *otherwise, &value)?,
             Shape::Date(date) => Some(date.apply(&value).map_err(|m| self.reject("BadDate", m))?),
@@ -132,8 +158,26 @@ impl Field {
             .map_err(|e| self.reject("BadPath", e.to_string()))
     }
 
+    /// The value, if no whole number in it lost digits when it was read.
+    fn whole(&self, value: Value) -> Result<Value, Stop> {
+        match cut_integer(&value) {
+            None => Ok(value),
+            Some(number) => Err(self.cut(number)),
+        }
+    }
+
+    fn cut(&self, number: &serde_json::Number) -> Stop {
+        self.reject(
+            "BadNumber",
+            format!("{number} has more digits than a JSON number keeps; have the source send it as a text"),
+        )
+    }
+
     /// The source value with its text options applied; `None` when it is missing.
-    fn read<'v>(&'v self, record: &'v Value) -> Result<Option<std::borrow::Cow<'v, Value>>, Stop> {
+    pub fn read<'v>(
+        &'v self,
+        record: &'v Value,
+    ) -> Result<Option<std::borrow::Cow<'v, Value>>, Stop> {
         use std::borrow::Cow;
         let value = match &self.source {
             Source::From(path) => path.get(record).map(Cow::Borrowed),
@@ -144,14 +188,13 @@ impl Field {
                     .map_err(|e| self.reject("Expression", e.problem))?;
                 Some(Cow::Owned(value))
             }
-            Source::Join { from, separator } => {
-                let parts: Vec<String> = from
-                    .iter()
-                    .filter_map(|p| p.get(record))
-                    .filter_map(scalar_text)
-                    .collect();
-                (!parts.is_empty()).then(|| Cow::Owned(Value::String(parts.join(separator))))
-            }
+            Source::Join {
+                from,
+                separator,
+                without_end,
+            } => self
+                .joined(from, separator, *without_end, record)?
+                .map(|text| Cow::Owned(Value::String(text))),
         };
         let fixed_null = matches!(self.source, Source::Value(_));
         let Some(value) = value.filter(|v| fixed_null || !v.is_null()) else {
@@ -176,6 +219,36 @@ impl Field {
             }
             _ => Ok(Some(value)),
         }
+    }
+
+    /// The joined text; missing values and nulls are left out, and `None` when all are.
+    fn joined(
+        &self,
+        from: &[Path],
+        separator: &str,
+        without_end: bool,
+        record: &Value,
+    ) -> Result<Option<String>, Stop> {
+        let mut parts = Vec::with_capacity(from.len());
+        for path in from {
+            let Some(value) = path.get(record).filter(|value| !value.is_null()) else {
+                continue;
+            };
+            if let Some(number) = cut_integer(value) {
+                return Err(self.cut(number));
+            }
+            parts.push(scalar_text(value).ok_or_else(|| {
+                let message = format!("{} at {path} is not a text", shown(value));
+                self.reject("BadText", message)
+            })?);
+        }
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        while without_end && parts.last().is_some_and(String::is_empty) {
+            parts.pop();
+        }
+        Ok(Some(parts.join(separator)))
     }
 
     /// What stands in the target when the source has no value.
@@ -213,7 +286,7 @@ impl Field {
         match otherwise {
             OnUnmapped::Omit => Ok(None),
             OnUnmapped::Default => Ok(Some(self.default.clone())),
-            OnUnmapped::Keep => Ok(Some(value.clone())),
+            OnUnmapped::Keep => Ok(Some(self.whole(value.clone())?)),
             OnUnmapped::Reject => Err(self.reject(
                 "Unmapped",
                 format!(
@@ -224,51 +297,12 @@ impl Field {
         }
     }
 
-    fn look_up(
-        &self,
-        name: &str,
-        otherwise: OnUnlinked,
-        value: &Value,
-        context: &Context<'_>,
-    ) -> Result<Option<Value>, Stop> {
-        if let Value::Array(items) = value {
-            let mut ids = Vec::with_capacity(items.len());
-            for item in items {
-                ids.extend(self.look_up_one(name, otherwise, item, context)?);
-            }
-            return Ok(Some(Value::Array(ids)));
-        }
-        self.look_up_one(name, otherwise, value, context)
-    }
-
-    fn look_up_one(
-        &self,
-        name: &str,
-        otherwise: OnUnlinked,
-        value: &Value,
-        context: &Context<'_>,
-    ) -> Result<Option<Value>, Stop> {
-        let Some(wanted) = lookup_key(name, value) else {
-            return Err(self.reject("BadKey", format!("{} cannot be a key", shown(value))));
-        };
-        if let Some(target) = context.links.get(&wanted) {
-            return Ok(Some(target.to_value()));
-        }
-        match otherwise {
-            OnUnlinked::Wait => Err(Stop::Waiting(Box::new(wanted))),
-            OnUnlinked::Omit => Ok(None),
-            OnUnlinked::Reject => Err(self.reject(
-                "Unlinked",
-                format!("record {} is not linked by lookup {name}", wanted.key),
-            )),
-        }
-    }
-
     fn each(&self, fields: &[Field], value: &Value, context: &Context<'_>) -> Result<Value, Stop> {
         let Value::Array(items) = value else {
             return Err(self.reject("NotAList", format!("{} is not a list", shown(value))));
         };
         let mut out = Vec::with_capacity(items.len());
+        let mut waiting = Waiting::default();
         for (index, item) in items.iter().enumerate() {
             let mapped = apply_all(fields, item, context).map_err(|stop| match stop {
                 Stop::Rejected(mut rejection) => {
@@ -276,86 +310,9 @@ impl Field {
                     Stop::Rejected(rejection)
                 }
                 waiting @ Stop::Waiting(_) => waiting,
-            })?;
-            out.push(Value::Object(mapped));
+            });
+            out.extend(waiting.unless_rejected(mapped)?.map(Value::Object));
         }
-        Ok(Value::Array(out))
+        waiting.0.map_or(Ok(Value::Array(out)), Err)
     }
-
-    pub fn has_lookup(&self) -> bool {
-        match &self.shape {
-            Shape::Lookup { .. } => true,
-            Shape::Each(fields) => fields.iter().any(Self::has_lookup),
-            _ => false,
-        }
-    }
-
-    /// The lookups that this field uses.
-    pub fn lookup_names<'f>(&'f self, names: &mut Vec<&'f str>) {
-        match &self.shape {
-            Shape::Lookup { name, .. } => names.push(name),
-            Shape::Each(fields) => fields.iter().for_each(|field| field.lookup_names(names)),
-            _ => {}
-        }
-    }
-
-    /// The links that a record needs for this field.
-    pub fn lookups(&self, record: &Value, wanted: &mut Vec<LookupKey>) {
-        if !self.has_lookup() {
-            return;
-        }
-        let Ok(Some(value)) = self.read(record) else {
-            return;
-        };
-        match (&self.shape, value.as_ref()) {
-            (Shape::Lookup { name, .. }, Value::Array(items)) => {
-                wanted.extend(items.iter().filter_map(|item| lookup_key(name, item)));
-            }
-            (Shape::Lookup { name, .. }, value) => wanted.extend(lookup_key(name, value)),
-            (Shape::Each(fields), Value::Array(items)) => {
-                for item in items {
-                    fields.iter().for_each(|field| field.lookups(item, wanted));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the source value can be told from the target value.
-    pub fn invertible(&self) -> Result<(), &'static str> {
-        if !matches!(self.source, Source::From(_)) {
-            return Err("its value does not come from one source field");
-        }
-        if self.case.is_some() {
-            return Err("the case of letters is lost");
-        }
-        match &self.shape {
-            Shape::Plain | Shape::Lookup { .. } => Ok(()),
-            Shape::Split(split) => split.invertible(),
-            Shape::Translate { pairs, otherwise } => {
-                let unique = pairs
-                    .iter()
-                    .enumerate()
-                    .all(|(i, (_, to))| pairs[..i].iter().all(|(_, other)| other != to));
-                match (unique, otherwise) {
-                    (false, _) => Err("two source values become the same target value"),
-                    (true, OnUnmapped::Omit | OnUnmapped::Default) => {
-                        Err("unknown values are lost")
-                    }
-                    (true, _) => Ok(()),
-                }
-            }
-            Shape::Date(date) => date.invertible(),
-            Shape::Number(_) => Ok(()),
-            Shape::Each(fields) => fields.iter().try_for_each(Self::invertible),
-        }
-    }
-}
-
-fn lookup_key(name: &str, value: &Value) -> Option<LookupKey> {
-    let key = crate::record::Key::from_values([("key", Some(value))].into_iter()).ok()?;
-    Some(LookupKey {
-        lookup: name.to_owned(),
-        key,
-    })
 }

@@ -1,14 +1,21 @@
 //! A Mapping, compiled once, applied to every record. Pure: no I/O, no clock.
 //! Compiled by `plan`; applied by `worker`.
 
+mod check;
 mod compile;
 mod date;
 mod direct;
+mod example;
 mod field;
+mod invert;
+mod lookup;
+mod notation;
 mod number;
+mod numeral;
 mod pick;
 mod place;
 mod split;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +25,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::api::mapping::{MappingSpec, MappingTest};
-use crate::record::{Fingerprint, Key, LookupKey, TargetId};
+use crate::record::{Fingerprint, LookupKey, TargetId};
 use direct::Direct;
 use field::{Context, Field, Stop};
 
@@ -135,8 +142,35 @@ impl Mapping {
     pub fn invertible(&self) -> Vec<(String, Result<(), &'static str>)> {
         self.fields
             .iter()
-            .map(|field| (field.name.clone(), field.invertible()))
+            .map(|field| (field.name.clone(), invert::invertible(field, &self.fields)))
             .collect()
+    }
+
+    /// The Mapping that makes a source record from a target record. Fixed values have no part in it.
+    ///
+    /// # Errors
+    /// The fields that cannot be turned around, and why.
+    pub fn inverse(&self) -> Result<Self, Vec<(String, &'static str)>> {
+        let fixed = |field: &&Field| !matches!(field.source, field::Source::Value(_));
+        let lost: Vec<_> = self
+            .fields
+            .iter()
+            .filter(fixed)
+            .filter_map(|field| {
+                let why = invert::invertible(field, &self.fields).err()?;
+                Some((field.name.clone(), why))
+            })
+            .collect();
+        if !lost.is_empty() {
+            return Err(lost);
+        }
+        Ok(Self {
+            fields: invert::inverse(&self.fields).into(),
+            tests: Arc::new([]),
+            fingerprint: Fingerprint::of(b"inverse").under(self.fingerprint),
+            direct: None,
+            has_lookups: false,
+        })
     }
 
     /// How many tests the Mapping has.
@@ -150,7 +184,7 @@ impl Mapping {
             .iter()
             .enumerate()
             .filter_map(|(index, test)| {
-                self.run_test(test).map(|message| TestFailure {
+                example::run(self, test).map(|message| TestFailure {
                     index,
                     test: test.name.clone(),
                     message,
@@ -158,60 +192,4 @@ impl Mapping {
             })
             .collect()
     }
-
-    fn run_test(&self, test: &MappingTest) -> Option<String> {
-        let links: Links = test
-            .links
-            .iter()
-            .filter_map(|link| {
-                let key = Key::from_text(link.key.as_str());
-                Some((
-                    LookupKey {
-                        lookup: link.lookup.clone(),
-                        key,
-                    },
-                    TargetId::from_value(&link.id)?,
-                ))
-            })
-            .collect();
-        let got = self.apply(&Value::Object(test.given.clone()), &links);
-        match (got, &test.expect, &test.rejects) {
-            (Mapped::Record(got), Some(expect), None) => difference(expect, &got),
-            (Mapped::Rejected(rejection), None, Some(field)) if rejection.field == *field => None,
-            (Mapped::Record(_), _, Some(field)) => Some(format!(
-                "expected field {field} to reject it, and it was mapped"
-            )),
-            (Mapped::Rejected(r), _, _) => Some(format!(
-                "field {} rejects it ({}): {}",
-                r.field, r.reason, r.message
-            )),
-            (Mapped::Waiting(lookup), _, _) => Some(format!(
-                "it waits for {} {}; give it in `links`",
-                lookup.lookup, lookup.key
-            )),
-            (Mapped::Record(_), None, None) => {
-                Some("a test needs either `expect` or `rejects`".into())
-            }
-        }
-    }
-}
-
-/// What differs between two records, field by field; `None` when nothing does.
-fn difference(expect: &Map<String, Value>, got: &Map<String, Value>) -> Option<String> {
-    let mut lines = Vec::new();
-    for (name, expected) in expect {
-        match got.get(name) {
-            None => lines.push(format!("{name}: expected {expected}, got nothing")),
-            Some(got) if got != expected => {
-                lines.push(format!("{name}: expected {expected}, got {got}"))
-            }
-            Some(_) => {}
-        }
-    }
-    for (name, value) in got {
-        if !expect.contains_key(name) {
-            lines.push(format!("{name}: expected nothing, got {value}"));
-        }
-    }
-    (!lines.is_empty()).then(|| lines.join("; "))
 }

@@ -8,6 +8,7 @@ use crate::api::mapping::{NumberNotation, NumberSpec};
 use crate::expression::Path;
 
 use super::field::shown;
+use super::numeral::{Numerals, keeps};
 
 #[derive(Debug)]
 enum Currency {
@@ -21,8 +22,7 @@ pub struct NumberMap {
     parse: NumberNotation,
     format: NumberNotation,
     currency: Currency,
-    decimal: Option<char>,
-    group: Option<char>,
+    numerals: Numerals,
 }
 
 /// Digits after the decimal separator of a currency (ISO 4217 table A.1); 2 for all others.
@@ -77,13 +77,23 @@ impl NumberMap {
                 "MinorUnits need `currency` (a path) or `currencyCode`".into(),
             ));
         }
-        let one = |text: &Option<String>| text.as_ref().and_then(|t| t.chars().next());
+        if !minor && !matches!(currency, Currency::None) {
+            let option = if spec.currency.is_some() {
+                "currency"
+            } else {
+                "currencyCode"
+            };
+            return Err((
+                format!("{field}.{option}"),
+                "has no effect without MinorUnits".into(),
+            ));
+        }
+        let numerals = Numerals::compile(spec, parse, field)?;
         Ok(Self {
             parse,
             format,
             currency,
-            decimal: one(&spec.decimal_separator),
-            group: one(&spec.group_separator),
+            numerals,
         })
     }
 
@@ -96,7 +106,6 @@ impl NumberMap {
     }
 
     pub fn apply(&self, value: &Value, record: &Value) -> Result<Value, String> {
-        let mut number = self.read(value)?;
         let digits = match &self.currency {
             Currency::None => 0,
             Currency::Fixed(digits) => *digits,
@@ -106,13 +115,17 @@ impl NumberMap {
                 _ => return Err(format!("the source has no currency at {path}")),
             },
         };
+        let mut number = self.read(value, digits)?;
         if self.parse == NumberNotation::MinorUnits {
             number = number
                 .checked_mul(Decimal::new(1, digits))
                 .ok_or("the number is too large")?;
         }
         match self.format {
-            NumberNotation::Decimal => json_number(number),
+            NumberNotation::Decimal => {
+                let money = self.parse == NumberNotation::MinorUnits;
+                json_number(number, money.then_some(digits))
+            }
             NumberNotation::Text if self.parse == NumberNotation::MinorUnits => {
                 let mut number = number;
                 number.rescale(digits);
@@ -128,10 +141,27 @@ impl NumberMap {
         }
     }
 
-    fn read(&self, value: &Value) -> Result<Decimal, String> {
+    fn read(&self, value: &Value, digits: u32) -> Result<Decimal, String> {
         let text = match value {
-            Value::Number(number) => number.to_string(),
-            Value::String(text) => self.plain(text.trim()),
+            Value::Number(number) => {
+                // How many digits after the point must be certain; all of them where it stays as it is.
+                let wanted = match (self.parse, self.format) {
+                    (NumberNotation::Decimal, NumberNotation::Decimal) => None,
+                    (NumberNotation::Decimal, NumberNotation::MinorUnits) => Some(digits),
+                    (NumberNotation::Decimal, NumberNotation::Text) => Some(3),
+                    _ => Some(0),
+                };
+                if wanted.is_some_and(|digits| !keeps(number, digits)) {
+                    return Err(format!(
+                        "{number} has more digits than a JSON number keeps for sure; have the source send it as a text"
+                    ));
+                }
+                number.to_string().into()
+            }
+            Value::String(text) => self
+                .numerals
+                .plain(text.trim())
+                .ok_or_else(|| format!("{} is not a number in this notation", shown(value)))?,
             other => return Err(format!("{} is not a number", shown(other))),
         };
         let number = if text.contains(['e', 'E']) {
@@ -147,16 +177,38 @@ impl NumberMap {
         Ok(number)
     }
 
-    /// The text with a dot before the fraction and no grouping.
-    fn plain(&self, text: &str) -> String {
-        if self.decimal.is_none() && self.group.is_none() {
-            return text.to_owned();
+    /// Whether the source can be told from the target; `currency` says whether the target record has
+    /// the currency too.
+    pub fn invertible(&self, currency: bool) -> Result<(), &'static str> {
+        if !self.numerals.is_plain() {
+            return Err("the source's separators are not written back");
         }
-        let decimal = self.decimal.unwrap_or('.');
-        text.chars()
-            .filter(|c| Some(*c) != self.group)
-            .map(|c| if c == decimal { '.' } else { c })
-            .collect()
+        if self.format == NumberNotation::Text && self.parse != NumberNotation::MinorUnits {
+            return Err("the zeros at the end of a text are lost");
+        }
+        if matches!(self.currency, Currency::At(_)) && !currency {
+            return Err("the currency does not get into the target");
+        }
+        Ok(())
+    }
+
+    /// The map from the target to the source; `currency` is where the target record has it.
+    pub fn inverse(&self, currency: Option<Path>) -> Self {
+        let parse = match self.format {
+            NumberNotation::Text => NumberNotation::Decimal,
+            other => other,
+        };
+        let currency = match (&self.currency, currency) {
+            (Currency::At(_), Some(path)) => Currency::At(path),
+            (Currency::Fixed(digits), _) => Currency::Fixed(*digits),
+            _ => Currency::None,
+        };
+        Self {
+            parse,
+            format: self.parse,
+            currency,
+            numerals: Numerals::default(),
+        }
     }
 }
 
@@ -173,8 +225,9 @@ fn whole(number: Decimal, source: &Value) -> Result<Value, String> {
         .map_err(|_| format!("{} is too large for a whole number", shown(source)))
 }
 
-/// The number as JSON, if JSON as everybody reads it keeps all its digits.
-fn json_number(number: Decimal) -> Result<Value, String> {
+/// The number as JSON, if JSON as everybody reads it keeps all its digits; of money with this many digits
+/// after the point only what can be read back for sure.
+fn json_number(number: Decimal, money: Option<u32>) -> Result<Value, String> {
     let number = number.normalize();
     if number.fract().is_zero()
         && let Ok(int) = i64::try_from(number)
@@ -188,7 +241,8 @@ fn json_number(number: Decimal) -> Result<Value, String> {
         .and_then(Number::from_f64);
     match exact {
         Some(json)
-            if Decimal::from_str_exact(&json.to_string()).is_ok_and(|back| back == number) =>
+            if money.is_none_or(|digits| keeps(&json, digits))
+                && Decimal::from_str_exact(&json.to_string()).is_ok_and(|back| back == number) =>
         {
             Ok(Value::Number(json))
         }

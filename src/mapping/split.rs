@@ -63,11 +63,4 @@ impl Split {
             })
             .collect()
     }
-
-    pub fn invertible(&self) -> Result<(), &'static str> {
-        match self.on_short {
-            OnShort::Reject | OnShort::Empty => Ok(()),
-            OnShort::Omit => Err("parts that are left out keep their old value in the target"),
-        }
-    }
 }

@@ -3,5 +3,6 @@
 mod architecture;
 mod cases;
 mod chart;
+mod docs;
 mod generated;
 mod structural;

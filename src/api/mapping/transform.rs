@@ -51,7 +51,7 @@ pub enum OnUnlinked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JoinSpec {
-    /// Paths of the values, in order; missing ones are left out.
+    /// Paths of the values, in order; missing ones are left out, a list or an object rejects the record.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 256)))]
     pub from: Vec<String>,
     /// Stands between two values.
@@ -172,7 +172,7 @@ pub struct NumberSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     pub decimal_separator: Option<String>,
-    /// Stands between groups of digits in source texts, and is dropped.
+    /// Stands between groups of three digits in source texts, or of two before the last three.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     pub group_separator: Option<String>,

@@ -4,6 +4,8 @@
 mod files;
 mod kinds;
 mod load;
+#[cfg(test)]
+mod mutation_tests;
 mod node;
 mod scalar;
 mod schema;

@@ -92,4 +92,21 @@ mod tests {
             assert_eq!(next_in(header).as_deref(), url, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_link_header_makes_it_panic_or_invent_a_url(
+            parts in proptest::collection::vec(proptest::sample::select(vec![
+                "<", ">", ";", ",", "rel", "=", "next", "\"", "\\", " ", "/x?p=2", "é", "<a>", "rel=next", "rel=\"next\"", "title=\"a, b\"",
+            ]), 0..16),
+            any in ".{0,40}",
+        ) {
+            for header in [parts.concat(), any] {
+                if let Some(url) = next_in(&header) {
+                    proptest::prop_assert!(header.contains(&url));
+                    proptest::prop_assert!(!url.contains('>'));
+                }
+            }
+        }
+    }
 }

@@ -129,4 +129,46 @@ proptest! {
     fn text_without_a_dollar_is_itself(text in "[^$]{0,40}") {
         prop_assert_eq!(template(&text).render(&Scope::default()).unwrap(), text);
     }
+
+    #[test]
+    fn no_value_gets_out_of_its_place_in_a_url(
+        value in prop_oneof![any::<String>(), "[a/.%?#&\\\\ {}$é]{0,8}"],
+        template_text in prop::sample::select(vec![
+            "/x/${key.id}/y?q=1", "/x/${key.id | urlencode}/y?q=1", "/x/${key.id | json}/y?q=1",
+            "/x/${key.id | backslash}/y?q=1", "/x/${key.id | doubled}/y?q=1",
+        ])
+    ) {
+        let key = json!({"id": value});
+        let scope = Scope { key: Some(&key), ..Scope::default() };
+        match template(template_text).render_url(&scope) {
+            Err(_) => prop_assert!(["", ".", ".."].contains(&value.as_str())),
+            Ok(url) => {
+                let inside = url.strip_prefix("/x/").and_then(|u| u.strip_suffix("/y?q=1"));
+                let inside = inside.ok_or_else(|| TestCaseError::fail(format!("{url} left its place")))?;
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-._~%".contains(c);
+                prop_assert!(!inside.is_empty() && inside.chars().all(plain), "{}", url);
+                prop_assert!(![".", ".."].contains(&inside));
+                if !template_text.contains('|') || template_text.contains("urlencode") {
+                    let query = format!("v={inside}");
+                    let back = url::form_urlencoded::parse(query.as_bytes()).next();
+                    prop_assert_eq!(back.map(|(_, v)| v.into_owned()), Some(value));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_survives_its_text(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "${", "}", "$", "$${", "record", "key", ".", "a", "[0]", "[\"o }\"]", " | ", "json", "urlencode", "x", " ", "\"", "[", "]", "é",
+        ]), 0..12)
+    ) {
+        if let Ok(made) = Template::parse(&parts.concat(), &NAMESPACES) {
+            let again: Template = serde_json::from_value(json!(made)).unwrap();
+            prop_assert_eq!(&again, &made);
+            let record = json!({"a": ["x", {"o }": 1}]});
+            let scope = Scope { record: Some(&record), ..Scope::default() };
+            let _ = (made.render(&scope), made.render_url(&scope), made.render_value(&scope));
+        }
+    }
 }
