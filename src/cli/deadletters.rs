@@ -1,17 +1,15 @@
 //! `syncline deadletters`: what could not be delivered, and what a person decides about it.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::record::Key;
 use crate::runtime::local::session_of;
-use crate::state::sqlite::SqliteStore;
 use crate::state::{Exception, Pick, Session, Store, Trouble, Which};
 
 use super::Exit;
 use super::output::OutputFormat;
+use super::state::StateArgs;
 
 /// Dead letters read from the store at once.
 const PAGE: usize = 500;
@@ -37,15 +35,8 @@ pub struct Place {
     /// Namespace of the Syncs
     #[arg(long, short, default_value = "default", global = true)]
     namespace: String,
-    /// The folder that keeps what is known
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = ".syncline",
-        env = "SYNCLINE_STATE",
-        global = true
-    )]
-    state: PathBuf,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 /// Which dead letters.
@@ -79,34 +70,30 @@ pub async fn run(
     place: &Place,
     output: OutputFormat,
 ) -> anyhow::Result<Exit> {
-    let (namespace, state) = (place.namespace.as_str(), place.state.as_path());
-    let Some(store) = SqliteStore::attach(state)? else {
+    let namespace = place.namespace.as_str();
+    let (location, store) = place.state.attach().await?;
+    let Some(store) = store else {
         match (command, output) {
             (DeadLetters::List { .. }, OutputFormat::Json) => println!("[]"),
             (DeadLetters::List { .. } | DeadLetters::Export { .. }, _) => {
-                eprintln!(
-                    "{}: nothing has run yet with this state directory",
-                    state.display()
-                );
+                eprintln!("{location}: nothing has run yet");
             }
-            _ => anyhow::bail!(
-                "{}: nothing has run yet with this state directory",
-                state.display()
-            ),
+            _ => anyhow::bail!("{location}: nothing has run yet"),
         }
         return Ok(Exit::Good);
     };
+    let store = store.as_ref();
     match command {
-        DeadLetters::List { sync } => list(&store, namespace, sync.as_deref(), output).await,
-        DeadLetters::Export { sync } => export(&store, namespace, sync.as_deref()).await,
-        DeadLetters::Show { sync, key } => show(&store, namespace, sync, key, output).await,
+        DeadLetters::List { sync } => list(store, namespace, sync.as_deref(), output).await,
+        DeadLetters::Export { sync } => export(store, namespace, sync.as_deref()).await,
+        DeadLetters::Show { sync, key } => show(store, namespace, sync, key, output).await,
         DeadLetters::Replay(selection) => {
-            let session = one(&store, namespace, &selection.sync).await?;
+            let session = one(store, namespace, &selection.sync).await?;
             let count = store.replay(&session, selection.which()).await?;
             told(count, "will be sent again in the next run", output)
         }
         DeadLetters::Discard(selection) => {
-            let session = one(&store, namespace, &selection.sync).await?;
+            let session = one(store, namespace, &selection.sync).await?;
             let count = store.discard(&session, selection.which()).await?;
             told(count, "dropped", output)
         }

@@ -12,6 +12,7 @@ mod output;
 mod project;
 mod run;
 pub mod secrets;
+mod state;
 mod status;
 mod table;
 mod validate;
@@ -108,7 +109,7 @@ enum Command {
 )]
 struct Status {
     #[command(flatten)]
-    state: project::StateArgs,
+    state: state::StateArgs,
 }
 
 /// Records that could not be delivered, and what a person decides about them
@@ -139,7 +140,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(command) => wait(command.run(output)),
         Command::Get(command) => wait(command.run()),
-        Command::Status(command) => wait(status::run(&command.state.state, output)),
+        Command::Status(command) => wait(status::run(&command.state, output)),
         Command::DeadLetters(command) => {
             wait(deadletters::run(&command.command, &command.place, output))
         }

@@ -1,29 +1,13 @@
 //! What `-f` names, ready to be run: manifests checked and compiled, credentials found. Used by the
 //! commands that talk to systems or look at state.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-
-use clap::Args;
 
 use super::Manifests;
 use super::manifest::load;
 use super::secrets::{Secrets, missing};
 use super::validate::run_tests;
 use crate::plan::{ConnectionPlan, ObjectPlan, Plan, check};
-
-/// Where state is kept.
-#[derive(Debug, Args)]
-pub struct StateArgs {
-    /// The folder that keeps what is known: links, work to do, dead letters
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = ".syncline",
-        env = "SYNCLINE_STATE"
-    )]
-    pub state: PathBuf,
-}
 
 /// Manifests without errors.
 pub struct Project {

@@ -1,6 +1,7 @@
-//! `syncline run`: the manifests on this machine, with an embedded store and live progress.
+//! `syncline run`: the manifests on this machine, with live progress.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::runtime::local::{Finished, Local, Options};
 use crate::worker::{Mode, Progress};
 
 use super::output::{OutputFormat, print};
-use super::project::{Project, StateArgs};
+use super::project::Project;
+use super::state::{StateArgs, key_file};
 use super::{Exit, Manifests};
 
 /// Run the Syncs of manifests on this machine
@@ -31,6 +33,11 @@ pub struct Run {
     manifests: Manifests,
     #[command(flatten)]
     state: StateArgs,
+    /// A file with the key that seals refresh tokens in the store: 32 random bytes, or base64 of such. Without
+    /// it, a state folder gets one of its own; state in PostgreSQL needs it for Connections whose refresh tokens
+    /// change
+    #[arg(long, value_name = "FILE", env = "SYNCLINE_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
     /// Run only these Syncs; all without a name
     pub syncs: Vec<String>,
     /// One run of each Sync, then end (default).
@@ -88,7 +95,9 @@ async fn run(
         reset: args.reset_state.clone(),
         stop: stopped,
     };
-    let local = Local::open(plans, &secrets, &args.state.state, options)?;
+    let (location, store) = args.state.open().await?;
+    let key = key_file(args.key_file.as_deref(), &location);
+    let local = Local::open(plans, &secrets, store, &key, options)?;
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             stop.send_replace(true);

@@ -1,19 +1,16 @@
-//! `syncline status`: what the state folder knows of each Sync.
-
-use std::path::Path;
+//! `syncline status`: what is known of each Sync.
 
 use serde_json::json;
 
-use crate::state::Store;
-use crate::state::sqlite::SqliteStore;
-
 use super::Exit;
 use super::output::{OutputFormat, print, print_json};
+use super::state::StateArgs;
 
 /// Prints the last run, the links and the open exceptions of each Sync; problems are exit code 1.
-pub async fn run(state: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
+pub async fn run(state: &StateArgs, format: OutputFormat) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
-    if let Some(store) = SqliteStore::attach(state)? {
+    let (location, store) = state.attach().await?;
+    if let Some(store) = store {
         for (session, known) in store.list().await? {
             let totals = store.totals(&session).await?;
             rows.push((session.sync, known, totals));
@@ -44,7 +41,7 @@ pub async fn run(state: &Path, format: OutputFormat) -> anyhow::Result<Exit> {
             print_json(&list)?;
         }
         OutputFormat::Text if rows.is_empty() => {
-            print(&format!("{}: nothing has run yet\n", state.display()))?
+            print(&format!("{location}: nothing has run yet\n"))?
         }
         OutputFormat::Text => {
             let mut table = comfy_table::Table::new();

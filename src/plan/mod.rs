@@ -22,7 +22,7 @@ use crate::mapping::Mapping;
 use crate::record::{Fingerprint, SyncName};
 
 pub use crate::api::sync::{OnAmbiguous, OnGone, OnMany, OnNone, OnShared, WriteMode};
-pub use connection::{ConnectionPlan, ObjectPlan};
+pub use connection::{AuthPlan, ConnectionPlan, Grant, ObjectPlan};
 pub use validate::{Checked, ResourceName, Resources, check, compile};
 
 /// Whether a problem keeps a Sync from running.

@@ -1,22 +1,21 @@
-//! Runs Plans on this machine: one embedded store, one connector for each Connection, one task for
-//! each Sync. Used by `syncline run`.
+//! Runs Plans on this machine: one store, one connector for each Connection, one task for each Sync.
+//! Used by `syncline run`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::connector::{Connector, Guard, SecretSource};
-use crate::plan::{ConnectionPlan, Plan};
+use crate::plan::{AuthPlan, ConnectionPlan, Grant, Plan};
 use crate::record::{Failure, SyncName};
-use crate::state::sqlite::SqliteStore;
 use crate::state::{OnMismatch, RunReport, Session, Store, StoreError, Totals};
-use crate::worker::{Board, Mode, Progress, RunError, Setup, Worker};
+use crate::worker::{Board, Mode, Progress, RunError, Setup, Worker, backoff};
 
-use super::vault::Vault;
+use super::vault::{KeySource, Vault};
 
 /// Why nothing was run.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +24,11 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Vault(String),
+    #[error(
+        "Connection {0}: the system may give a new refresh token with every answer, which is kept in the store, sealed \
+         with a key of the installation: give a file of 32 random bytes with --key-file (`head -c 32 /dev/urandom`)"
+    )]
+    NoKey(String),
     #[error("{0}")]
     Connection(Failure),
 }
@@ -49,7 +53,7 @@ pub struct Finished {
     pub error: Option<RunError>,
 }
 
-/// The Syncs of one state directory, ready to run.
+/// The Syncs of one store, ready to run.
 pub struct Local {
     store: Arc<dyn Store>,
     connectors: HashMap<(String, String), Connector>,
@@ -64,16 +68,16 @@ struct Job {
 }
 
 impl Local {
-    /// Opens the store and makes the connectors; nothing is sent yet.
+    /// Makes the connectors; nothing is sent yet.
     pub fn open(
         plans: Vec<Arc<Plan>>,
         secrets: &Arc<dyn SecretSource>,
-        directory: &Path,
+        store: Arc<dyn Store>,
+        key: &KeySource,
         options: Options,
     ) -> Result<Self, StartError> {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory)?);
-        let vault =
-            Arc::new(Vault::open(directory, Arc::clone(&store)).map_err(StartError::Vault)?);
+        let vault = Vault::open(key, Arc::clone(&store)).map_err(StartError::Vault)?;
+        let vault = Arc::new(vault);
         let mut connectors = HashMap::new();
         for connection in plans
             .iter()
@@ -81,6 +85,10 @@ impl Local {
         {
             let name = name_of(connection);
             if let Entry::Vacant(vacant) = connectors.entry(name) {
+                if !vault.has_key() && keeps_tokens(connection) {
+                    let (namespace, name) = vacant.key();
+                    return Err(StartError::NoKey(format!("{namespace}/{name}")));
+                }
                 let connector = Connector::new(
                     Arc::clone(connection),
                     Arc::clone(secrets),
@@ -205,7 +213,39 @@ fn name_of(connection: &ConnectionPlan) -> (String, String) {
     (connection.namespace.clone(), connection.name.clone())
 }
 
+/// Whether the system may give a new refresh token, which must not be lost.
+fn keeps_tokens(connection: &ConnectionPlan) -> bool {
+    matches!(&connection.auth, AuthPlan::OAuth2(oauth) if oauth.grant == Grant::RefreshToken)
+}
+
+/// Delay before a Sync that lost its store is opened again; doubles, with jitter, up to [`LONGEST_DELAY`].
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
 async fn run_one(setup: Setup, on: OnMismatch) -> Finished {
+    let mut stop = setup.stop.clone();
+    let mut attempts = 0;
+    loop {
+        let finished = attempt(setup.clone(), on).await;
+        let passing = matches!(&finished.error, Some(RunError::Store(e)) if e.is_passing());
+        if !passing || !matches!(setup.mode, Mode::Watch) || *stop.borrow() {
+            return finished;
+        }
+        if finished.report.ended - finished.report.started > LONGEST_DELAY.as_millis() as i64 {
+            attempts = 0;
+        }
+        let delay = backoff(FIRST_DELAY, LONGEST_DELAY, attempts);
+        attempts += 1;
+        let message = finished.report.message.unwrap_or_default();
+        tracing::warn!(sync = %finished.sync, "{message}; goes on in {} ms", delay.as_millis());
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+async fn attempt(setup: Setup, on: OnMismatch) -> Finished {
     let (store, sync) = (Arc::clone(&setup.store), setup.plan.name.clone());
     let (report, error) = match Worker::open(setup, on).await {
         Ok(worker) => worker.run().await,

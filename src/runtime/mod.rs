@@ -1,4 +1,4 @@
 //! Where workers run. `local` runs all Syncs of a set of manifests as tasks of this process.
 
 pub mod local;
-mod vault;
+pub mod vault;

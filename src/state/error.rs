@@ -39,8 +39,42 @@ pub enum StoreError {
         found: i64,
         known: i64,
     },
+    #[error(
+        "the store {place} was written by an older syncline (schema {found}, this one needs {known}); start `syncline \
+         run` or the controller of this version first, which brings it up to date"
+    )]
+    Older {
+        place: String,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "cannot reach the store {place}: {problem}; see that PostgreSQL runs there and that this machine may connect"
+    )]
+    Unreachable { place: String, problem: String },
+    #[error("the store {place} cannot be used: {problem}")]
+    Unusable { place: String, problem: String },
+    #[error(
+        "the connection to the store {place} was lost; whether the last change was kept is not known, so this worker \
+         stops, and the next one goes on from what the store has"
+    )]
+    Lost { place: String },
+    #[error(
+        "Sync {sync} is being run by another syncline process with the store {place}; stop that one first"
+    )]
+    Running { place: String, sync: SyncName },
     #[error("the store {place} failed: {problem}")]
     Broken { place: String, problem: String },
+}
+
+impl StoreError {
+    /// Whether it may pass by itself, so that opening the Sync again later is worth it.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost { .. } | Self::Unreachable { .. } | Self::Busy { .. } | Self::Full { .. }
+        )
+    }
 }
 
 /// What to do when a Sync's stored identity is not the Plan's.

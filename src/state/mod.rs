@@ -1,19 +1,25 @@
 //! What Syncline remembers: links, the outbox, exceptions and scans, behind one [`Store`] trait that
 //! takes groups of changes. Knows nothing of HTTP and Kubernetes. Used by `worker`, `runtime`, `cli`.
 
+#[cfg(test)]
+mod contract;
 mod error;
+mod location;
+pub mod postgres;
 pub mod segment;
 pub mod sqlite;
+mod store;
 
 use std::collections::BTreeMap;
 
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, TargetId};
 pub use error::{OnMismatch, StoreError};
+pub use location::{Location, LocationError};
 pub use segment::Entry;
+pub use store::{Pick, Store, Takeover, Which};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
@@ -268,102 +274,4 @@ impl Totals {
     pub fn exceptions(&self) -> u64 {
         self.retrying + self.unknown + self.waiting + self.dead_letters()
     }
-}
-
-/// Which exceptions to read.
-#[derive(Clone, Debug)]
-pub enum Pick {
-    /// `Retry` and `Unknown` that are due at this moment, oldest first.
-    Due(Millis),
-    /// Waiting records whose link is there now.
-    Linked,
-    /// Dead letters, by key, after this one.
-    DeadLetters { after: Option<Key> },
-}
-
-/// Durable state. Every method takes effect as a whole or not at all; a commit that was answered
-/// survives a power failure.
-pub trait Store: Send + Sync {
-    /// Takes a Sync over: raises its epoch, so that whoever had it can change nothing any more.
-    fn open(
-        &self,
-        sync: &SyncName,
-        identity: Fingerprint,
-        on: OnMismatch,
-    ) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>>;
-
-    /// The outbox as the last worker left it, oldest first.
-    fn outbox(&self, session: &Session) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
-
-    /// What is known of these keys, in their order; exceptions only when asked for.
-    fn known(
-        &self,
-        session: &Session,
-        keys: Vec<Key>,
-        exceptions: bool,
-    ) -> BoxFuture<'_, Result<Vec<Known>, StoreError>>;
-
-    /// The targets that other Syncs linked to these keys, in their order.
-    fn linked(
-        &self,
-        wanted: Vec<(SyncName, Key)>,
-    ) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>>;
-
-    /// The source record that is linked with this match value.
-    fn by_match(
-        &self,
-        session: &Session,
-        matching: i64,
-    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
-
-    /// The source record that is linked to this target record; only for Syncs with `match`.
-    fn by_target(
-        &self,
-        session: &Session,
-        target: &TargetId,
-    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
-
-    fn exceptions(
-        &self,
-        session: &Session,
-        pick: Pick,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>>;
-
-    /// When the first exception is due that is not due at this moment.
-    fn next_due(
-        &self,
-        session: &Session,
-        after: Millis,
-    ) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
-
-    fn totals(&self, session: &Session) -> BoxFuture<'_, Result<Totals, StoreError>>;
-
-    /// Applies a group of changes as one durable transaction.
-    fn commit(
-        &self,
-        session: &Session,
-        changes: Vec<Change>,
-    ) -> BoxFuture<'static, Result<(), StoreError>>;
-
-    /// The Syncs that have state, with it. Changes nothing and takes nothing over.
-    fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>>;
-
-    /// Dead letters go back to work: `keys`, or all of this reason, or all. Returns how many.
-    fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
-
-    /// Dead letters are dropped: the version seen counts as dealt with. Returns how many.
-    fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
-
-    /// A value kept for a Connection, such as a sealed refresh token.
-    fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
-    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
-}
-
-/// Which dead letters a command is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    Key(Key),
-    Reason(String),
-    All,
 }

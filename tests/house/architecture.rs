@@ -17,7 +17,7 @@ const ABSENT: [(&str, &str); 8] = [
     ("kube client", r"\bkube::(Client|Api|api|client|runtime)\b"),
     ("tokio", r"\btokio::"),
     ("HTTP", r"\b(reqwest|hyper|hyper_util)::"),
-    ("SQL", r"\b(rusqlite|sqlx)::"),
+    ("SQL", r"\b(rusqlite|tokio_postgres|deadpool_postgres)::"),
     ("async fn", r"\basync fn\b"),
     ("clock", r"\b(SystemTime|Instant|Timestamp|Zoned)::now\b"),
     (
@@ -106,7 +106,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The code that ships: without tests and comments.
 fn shipped(source: &Source) -> String {
-    let is_test = ["tests", "_tests.rs", "tests.rs", "contract.rs"]
+    let is_test = ["tests", "_tests.rs", "tests.rs", "contract"]
         .iter()
         .any(|t| {
             source

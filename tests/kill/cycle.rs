@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::oracle::{Moment, Oracle};
+use crate::state::State;
 
 /// A run that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -63,6 +64,7 @@ pub struct DeadLetter {
 /// The engine's binary with its manifests and its state.
 pub struct Engine {
     pub folder: PathBuf,
+    pub state: State,
     pub events: Receiver<Event>,
     pub sender: Sender<Event>,
 }
@@ -171,7 +173,7 @@ impl Engine {
         }
         command
             .arg("--state")
-            .arg(self.folder.join("state"))
+            .arg(&self.state.setting)
             .stdin(Stdio::null());
         command.env_remove("SYNCLINE_CRASH_AT");
         command

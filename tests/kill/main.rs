@@ -2,14 +2,17 @@
 //! and change meanwhile, and an oracle judges what is left: nothing lost, nothing twice, nothing stale.
 //!
 //! `SYNCLINE_KILL_SEED` chooses other faults, `SYNCLINE_KILL_CYCLES` another number of cycles for each
-//! guarantee (50, which makes 200).
+//! guarantee on each store (50, which makes 200 for a store).
 
 mod cycle;
 mod judge;
 mod manifests;
 mod oracle;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod random;
 mod source;
+mod state;
 mod target;
 
 use std::collections::BTreeMap;
@@ -19,11 +22,14 @@ use cycle::{BOUNDARIES, Ended, Engine, Stop};
 use oracle::{Moment, Oracle, World};
 use random::Random;
 use source::Source;
+use state::{Kind, State};
 use target::{Guarantee, Target};
 
 /// One source, one target, one way to find out what changed.
 pub struct Scenario {
     pub guarantee: Guarantee,
+    /// Where the engine keeps what it knows.
+    pub store: Kind,
     /// Records tell when they were changed, and only what changed is read; else everything, every time.
     pub ordered: bool,
     /// Resolution of that time in milliseconds.
@@ -33,26 +39,46 @@ pub struct Scenario {
 }
 
 #[test]
-fn a_repeatable_write_survives_every_kill() {
-    both_orders(Guarantee::Repeatable);
+fn a_repeatable_write_survives_every_kill_on_sqlite() {
+    both_orders(Guarantee::Repeatable, Kind::Sqlite);
 }
 
 #[test]
-fn a_create_with_an_idempotency_key_survives_every_kill() {
-    both_orders(Guarantee::Keyed);
+fn a_repeatable_write_survives_every_kill_on_postgres() {
+    both_orders(Guarantee::Repeatable, Kind::Postgres);
 }
 
 #[test]
-fn a_create_that_can_be_searched_survives_every_kill() {
-    both_orders(Guarantee::Searchable);
+fn a_create_with_an_idempotency_key_survives_every_kill_on_sqlite() {
+    both_orders(Guarantee::Keyed, Kind::Sqlite);
 }
 
 #[test]
-fn a_blind_create_is_never_repeated_and_never_forgotten() {
-    both_orders(Guarantee::Blind);
+fn a_create_with_an_idempotency_key_survives_every_kill_on_postgres() {
+    both_orders(Guarantee::Keyed, Kind::Postgres);
 }
 
-fn both_orders(guarantee: Guarantee) {
+#[test]
+fn a_create_that_can_be_searched_survives_every_kill_on_sqlite() {
+    both_orders(Guarantee::Searchable, Kind::Sqlite);
+}
+
+#[test]
+fn a_create_that_can_be_searched_survives_every_kill_on_postgres() {
+    both_orders(Guarantee::Searchable, Kind::Postgres);
+}
+
+#[test]
+fn a_blind_create_is_never_repeated_and_never_forgotten_on_sqlite() {
+    both_orders(Guarantee::Blind, Kind::Sqlite);
+}
+
+#[test]
+fn a_blind_create_is_never_repeated_and_never_forgotten_on_postgres() {
+    both_orders(Guarantee::Blind, Kind::Postgres);
+}
+
+fn both_orders(guarantee: Guarantee, store: Kind) {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
     };
@@ -64,6 +90,7 @@ fn both_orders(guarantee: Guarantee) {
         survive(
             &Scenario {
                 guarantee,
+                store,
                 ordered,
                 granularity,
                 seed,
@@ -118,6 +145,7 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     .expect("a manifest");
     let engine = Engine {
         folder: folder.clone(),
+        state: State::new(scenario.store, &folder),
         events,
         sender,
     };
@@ -137,9 +165,10 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     let world = oracle.world();
     wrong.extend(judge::judge(&world.source, &world.target, &dead));
     println!(
-        "{:?}, ordered: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
+        "{:?} on {:?}, ordered: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
          {} records, {} writes, {} dead letters",
         scenario.guarantee,
+        scenario.store,
         scenario.ordered,
         world.faults,
         world.source.history.len(),
@@ -152,8 +181,9 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     );
     assert!(
         wrong.is_empty(),
-        "{:?}, ordered: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}",
+        "{:?} on {:?}, ordered: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}",
         scenario.guarantee,
+        scenario.store,
         scenario.ordered,
         scenario.seed,
         wrong.len(),

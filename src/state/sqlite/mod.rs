@@ -91,7 +91,7 @@ impl SqliteStore {
 
     fn start(file: PathBuf, lock: Option<File>) -> Result<Self, StoreError> {
         let place: Arc<str> = file.display().to_string().into();
-        let db = schema::open_writer(&file)?;
+        let db = schema::open_writer(&file, lock.is_some())?;
         let (writer, jobs) = mpsc::channel::<Queued>();
         spawn("store-writer", &place, {
             let place = Arc::clone(&place);

@@ -54,6 +54,8 @@ pub fn known(
     keys: &[Key],
     exceptions: bool,
 ) -> rusqlite::Result<Vec<Known>> {
+    // One state for all: a dead letter that is being discarded is there, or its link is.
+    let _one_state = db.unchecked_transaction()?;
     let found = links(db, sync, keys)?;
     let mut exception =
         db.prepare_cached(&format!("{EXCEPTION} WHERE e.sync = ? AND e.key = ?"))?;

@@ -7,9 +7,6 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::state::StoreError;
 
-/// Version of the tables below, kept in `PRAGMA user_version`.
-pub const SCHEMA: i64 = 1;
-
 /// How long a statement waits for a lock that another program holds.
 pub const BUSY_SECONDS: u64 = 10;
 
@@ -20,7 +17,9 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// Pages of the write-ahead log before it is moved into the database file (4 KiB each).
 const CHECKPOINT_PAGES: u32 = 4_000;
 
-const TABLES: &str = "
+/// The statements that lead to version 1, 2, …, kept in `PRAGMA user_version`; one that was released is never
+/// changed.
+const MIGRATIONS: &[&str] = &["
 CREATE TABLE sync (
   id INTEGER PRIMARY KEY,
   namespace TEXT NOT NULL,
@@ -73,10 +72,11 @@ CREATE TABLE value (
   name TEXT PRIMARY KEY,
   content BLOB NOT NULL
 ) WITHOUT ROWID;
-";
+"];
 
-/// Opens the database for writing and brings its tables up to date.
-pub fn open_writer(file: &Path) -> Result<Connection, StoreError> {
+/// Opens the database for writing. Tables of an older version are brought up to date when Syncs are to be run
+/// (`runs`), and refused otherwise: another process may be using them.
+pub fn open_writer(file: &Path, runs: bool) -> Result<Connection, StoreError> {
     let place = file.display().to_string();
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(StoreError::Broken {
@@ -94,29 +94,46 @@ pub fn open_writer(file: &Path) -> Result<Connection, StoreError> {
         .map_err(fail)?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
         .map_err(fail)?;
+    migrate(&mut db, &place, runs, MIGRATIONS)?;
+    Ok(db)
+}
+
+fn migrate(
+    db: &mut Connection,
+    place: &str,
+    runs: bool,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
+    let fail = |e| translate(place, &e);
     let tx = db
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(fail)?;
     let found: i64 = tx
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(fail)?;
-    match found {
-        0 => {
-            tx.execute_batch(TABLES).map_err(fail)?;
-            tx.pragma_update(None, "user_version", SCHEMA)
-                .map_err(fail)?;
-        }
-        SCHEMA => {}
-        found => {
-            return Err(StoreError::Newer {
-                place,
-                found,
-                known: SCHEMA,
-            });
-        }
+    let known = migrations.len() as i64;
+    let place = || place.to_owned();
+    if found > known {
+        return Err(StoreError::Newer {
+            place: place(),
+            found,
+            known,
+        });
     }
-    tx.commit().map_err(fail)?;
-    Ok(db)
+    if found < known && !runs {
+        return Err(StoreError::Older {
+            place: place(),
+            found,
+            known,
+        });
+    }
+    let from = usize::try_from(found).unwrap_or_default();
+    for statements in &migrations[from..] {
+        tx.execute_batch(statements).map_err(fail)?;
+    }
+    tx.pragma_update(None, "user_version", known)
+        .map_err(fail)?;
+    tx.commit().map_err(fail)
 }
 
 /// Opens the database for reading beside the writer.
@@ -159,5 +176,35 @@ pub fn translate(place: &str, error: &rusqlite::Error) -> StoreError {
             }
             StoreError::Broken { place, problem }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_brought_up_to_date_once_and_newer_ones_are_refused()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let mut db = Connection::open_in_memory()?;
+        migrate(&mut db, "x", true, MIGRATIONS)?;
+        let next = [MIGRATIONS, &["ALTER TABLE sync ADD COLUMN later INTEGER"]].concat();
+        let refused = migrate(&mut db, "x", false, &next);
+        assert!(
+            matches!(refused, Err(StoreError::Older { .. })),
+            "{refused:?}"
+        );
+        for _ in 0..2 {
+            migrate(&mut db, "x", true, &next)?;
+        }
+        db.execute("UPDATE sync SET later = 1", [])?;
+        for runs in [true, false] {
+            let refused = migrate(&mut db, "x", runs, MIGRATIONS);
+            assert!(
+                matches!(refused, Err(StoreError::Newer { .. })),
+                "{refused:?}"
+            );
+        }
+        Ok(())
     }
 }

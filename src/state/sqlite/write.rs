@@ -169,7 +169,10 @@ pub fn open(
         ));
     };
     let stored = Fingerprint::from_slice(&stored);
-    let mut state: SyncState = serde_json::from_str(&state).unwrap_or_default();
+    let mut state: SyncState = serde_json::from_str(&state).map_err(|e| {
+        let text = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(3, text, Box::new(e))
+    })?;
     if stored != identity {
         match on {
             OnMismatch::Refuse => {

@@ -1,0 +1,280 @@
+//! What is asked of the writer one by one: taking a Sync over, replaying and discarding dead letters. Each is
+//! one transaction on the writer's connection.
+
+use tokio_postgres::{Client, GenericClient, Transaction};
+
+use crate::record::{Fingerprint, SyncName};
+use crate::state::{
+    Detail, Exception, OnMismatch, Session, StoreError, SyncState, Takeover, Trouble, Which,
+    segment,
+};
+
+use super::connect::Backend;
+use super::error::translate;
+use super::write::{EXCEPTION_PUT, ExceptionRows, Print, json, key_bytes};
+
+/// First half of the advisory lock of a running Sync; the other half is its number. ("SYNC" in ASCII.)
+const RUNNING: i32 = 0x5359_4e43;
+
+/// How long the server waits for another process's connection to end that a takeover has ended.
+const END_MILLIS: i64 = 5_000;
+
+/// Takes a Sync over and raises its epoch.
+pub async fn open(
+    client: &mut Client,
+    place: &str,
+    sync: &SyncName,
+    identity: Fingerprint,
+    on: OnMismatch,
+    takeover: Takeover,
+) -> Result<(Session, SyncState), StoreError> {
+    let fail = |e| translate(place, &e);
+    let tx = client.transaction().await.map_err(fail)?;
+    let select =
+        "SELECT id, identity, epoch, state FROM sync WHERE namespace = $1 AND name = $2 FOR UPDATE";
+    let found = tx
+        .query_opt(select, &[&sync.namespace, &sync.name])
+        .await
+        .map_err(fail)?;
+    let row = match found {
+        Some(row) => row,
+        None => {
+            // Another process may be doing the same in this moment.
+            let fresh = "INSERT INTO sync (namespace, name, identity, epoch, state) VALUES ($1, $2, $3, 0, $4)
+                         ON CONFLICT (namespace, name) DO NOTHING";
+            let empty = json(&SyncState::default());
+            tx.execute(
+                fresh,
+                &[&sync.namespace, &sync.name, &Print(identity), &empty],
+            )
+            .await
+            .map_err(fail)?;
+            tx.query_one(select, &[&sync.namespace, &sync.name])
+                .await
+                .map_err(fail)?
+        }
+    };
+    let (id, epoch): (i64, i64) = (row.get(0), row.get(2));
+    let stored = Fingerprint::from_slice(row.get(1));
+    if stored != identity && on == OnMismatch::Refuse {
+        return Err(StoreError::Mismatch {
+            sync: sync.clone(),
+            stored,
+            given: identity,
+        });
+    }
+    hold(&tx, place, sync, id, takeover).await?;
+    let state = if stored != identity && on == OnMismatch::Reset {
+        for table in ["link", "segment", "exception"] {
+            tx.execute(&format!("DELETE FROM {table} WHERE sync = $1"), &[&id])
+                .await
+                .map_err(fail)?;
+        }
+        SyncState::default()
+    } else {
+        super::read::state(place, sync, row.get(3))?
+    };
+    tx.execute(
+        "UPDATE sync SET identity = $2, epoch = $3, state = $4 WHERE id = $1",
+        &[&id, &Print(identity), &(epoch + 1), &json(&state)],
+    )
+    .await
+    .map_err(fail)?;
+    tx.commit().await.map_err(fail)?;
+    let session = Session {
+        sync: sync.clone(),
+        id,
+        epoch: epoch + 1,
+    };
+    Ok((session, state))
+}
+
+/// Makes this connection the one that runs the Sync, for as long as it lives.
+async fn hold(
+    tx: &Transaction<'_>,
+    place: &str,
+    sync: &SyncName,
+    id: i64,
+    takeover: Takeover,
+) -> Result<(), StoreError> {
+    let fail = |e| translate(place, &e);
+    // Numbers are given out from 1 on, one for each Sync.
+    let number = id as i32;
+    let attempt = "SELECT pg_try_advisory_lock($1, $2)";
+    let mut held: bool = tx
+        .query_one(attempt, &[&RUNNING, &number])
+        .await
+        .map_err(fail)?
+        .get(0);
+    if !held && takeover == Takeover::Force {
+        tx.execute(
+            "SELECT pg_terminate_backend(pid, $3) FROM pg_locks
+             WHERE locktype = 'advisory' AND classid = $1::int4::oid AND objid = $2::int4::oid AND objsubid = 2 AND granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            &[&RUNNING, &number, &END_MILLIS],
+        )
+        .await
+        .map_err(fail)?;
+        held = tx
+            .query_one(attempt, &[&RUNNING, &number])
+            .await
+            .map_err(fail)?
+            .get(0);
+    }
+    if held {
+        return Ok(());
+    }
+    Err(StoreError::Running {
+        place: place.into(),
+        sync: sync.clone(),
+    })
+}
+
+/// The dead letters that are meant, locked: key, detail and entries.
+async fn dead_letters(
+    tx: &Transaction<'_>,
+    session: &Session,
+    which: &Which,
+) -> Result<Vec<(Vec<u8>, String, Vec<u8>)>, tokio_postgres::Error> {
+    let (key, reason) = match which {
+        Which::Key(key) => (Some(key_bytes(key)), None),
+        Which::Reason(reason) => (None, Some(reason.as_str())),
+        Which::All => (None, None),
+    };
+    // The worker's transactions lock the Sync first, too.
+    tx.execute(
+        "SELECT 1 FROM sync WHERE id = $1 FOR UPDATE",
+        &[&session.id],
+    )
+    .await?;
+    let rows = tx
+        .query(
+            "SELECT key, detail, entries FROM exception WHERE sync = $1 AND trouble IN (3, 4)
+               AND ($2::bytea IS NULL OR key = $2) AND ($3::text IS NULL OR reason = $3)",
+            &[&session.id, &key, &reason],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect())
+}
+
+/// Dead letters become due at once, through the Mapping again.
+pub async fn replay(
+    client: &mut Client,
+    session: &Session,
+    which: &Which,
+) -> Result<u64, tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    let letters = dead_letters(&tx, session, which).await?;
+    let (mut keys, mut details) = (Vec::new(), Vec::new());
+    for (key, detail, _) in letters {
+        let detail: Detail = serde_json::from_str(&detail).unwrap_or_default();
+        keys.push(key);
+        details.push(json(&Detail {
+            remap: true,
+            replayed: true,
+            attempts: 0,
+            since: 0,
+            first_sent: None,
+            negative_reads: 0,
+            ..detail
+        }));
+    }
+    let changed = tx
+        .execute(
+            "UPDATE exception SET trouble = $2, next = 0, detail = r.detail
+             FROM unnest($3::bytea[], $4::text[]) AS r (key, detail)
+             WHERE exception.sync = $1 AND exception.key = r.key",
+            &[
+                &session.id,
+                &(Trouble::Retry.code() as i16),
+                &keys,
+                &details,
+            ],
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// Dead letters are dropped; the version that was seen is kept as dealt with. Of an ambiguous one with a newer
+/// version behind it, the newer one goes back to work.
+pub async fn discard(
+    client: &mut Client,
+    session: &Session,
+    which: &Which,
+) -> Result<u64, tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    let letters = dead_letters(&tx, session, which).await?;
+    let (mut keys, mut seen, mut promoted) = (Vec::new(), (Vec::new(), Vec::new()), Vec::new());
+    for (key, _, entries) in letters {
+        let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
+        let Some(entry) = entries.next() else {
+            continue;
+        };
+        match entries.next() {
+            Some(behind) => promoted.push(promotion(behind)),
+            None => {
+                seen.0.push(key.clone());
+                seen.1.push(Print(entry.raw));
+            }
+        }
+        keys.push(key);
+    }
+    tx.execute(
+        "DELETE FROM exception WHERE sync = $1 AND key = ANY($2)",
+        &[&session.id, &keys],
+    )
+    .await?;
+    let mut rows = ExceptionRows::default();
+    promoted
+        .iter()
+        .for_each(|exception| rows.push(session.id, exception));
+    tx.execute(EXCEPTION_PUT, &rows.values()).await?;
+    tx.execute(
+        "INSERT INTO link (sync, key, raw, mapped) SELECT $1, s.key, s.raw, $4 FROM unnest($2::bytea[], $3::bytea[]) AS s (key, raw)
+         ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw",
+        &[&session.id, &seen.0, &seen.1, &Print(Fingerprint::UNKNOWN)],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(keys.len() as u64)
+}
+
+/// A version that waited behind a dead letter, due at once.
+fn promotion(entry: segment::Entry) -> Exception {
+    Exception {
+        entry,
+        trouble: Trouble::Retry,
+        next: 0,
+        detail: Detail {
+            reason: "Promoted".into(),
+            remap: true,
+            replayed: true,
+            ..Detail::default()
+        },
+        behind: None,
+    }
+}
+
+/// Keeps a value under its name.
+pub async fn save_value(
+    client: &impl GenericClient,
+    name: &str,
+    value: &[u8],
+) -> Result<(), tokio_postgres::Error> {
+    let sql = "INSERT INTO value (name, content) VALUES ($1, $2)
+               ON CONFLICT (name) DO UPDATE SET content = excluded.content";
+    client.execute(sql, &[&name, &value]).await.map(drop)
+}
+
+/// Ends what the server still has of a connection that was lost, so that its locks go.
+pub async fn end(client: &Client, last: Option<&Backend>) -> Result<(), tokio_postgres::Error> {
+    if let Some(last) = last {
+        let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
+        client.execute(sql, &[&last.pid, &last.started]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! The [`Store`] trait: what every store must do, said once. `state::contract` holds both stores to it;
+//! `worker`, `runtime` and `cli` know nothing else of them.
+
+use futures::future::BoxFuture;
+
+use crate::record::{Fingerprint, Key, SyncName, TargetId};
+
+use super::{
+    Change, Exception, Known, Link, Millis, OnMismatch, Session, StoreError, Stored, SyncState,
+    Totals,
+};
+
+/// Which exceptions to read.
+#[derive(Clone, Debug)]
+pub enum Pick {
+    /// `Retry` and `Unknown` that are due at this moment, oldest first.
+    Due(Millis),
+    /// Waiting records whose link is there now.
+    Linked,
+    /// Dead letters, by key, after this one.
+    DeadLetters { after: Option<Key> },
+}
+
+/// Which dead letters a command is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    Key(Key),
+    Reason(String),
+    All,
+}
+
+/// What [`Store::open`] does when another process that lives runs the Sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Takeover {
+    /// It refuses: two are not meant to run one Sync.
+    #[default]
+    Refuse,
+    /// It ends the other's right first: the caller was elected, the other one was cut off.
+    Force,
+}
+
+/// Durable state. Every method takes effect as a whole or not at all, and what was answered survives a
+/// power failure and is seen by every later call.
+///
+/// - **Epochs.** Each [`Store::open`] raises the Sync's epoch; [`Store::commit`] checks it inside its
+///   transaction and refuses an older session with [`StoreError::Fenced`], so that a worker that was
+///   replaced can change nothing any more. Sessions of other Syncs are not disturbed.
+/// - **Failure.** After one failed commit every later commit of that session fails too, because it builds
+///   on what was not kept. Where the answer to a commit is lost with the connection, its fate is not
+///   known: that is a failed commit, and whoever wants to go on opens the Sync again and reads what is there.
+/// - **Groups.** Commits that wait at the same time may share one transaction, and fail together when that
+///   fails; one that is refused because of its session harms no other. They take effect in the order in which
+///   `commit` was called.
+/// - **Text** may hold any character, NUL too; keys are ordered byte by byte.
+/// - **Times.** A link's [`Moment::Time`](crate::record::Moment::Time) comes back as the number of its
+///   nanoseconds.
+pub trait Store: Send + Sync {
+    /// Takes a Sync over: raises its epoch, so that whoever had it can change nothing any more. A Sync that
+    /// has no state gets an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError::Running`] or [`StoreError::Locked`] where another process runs the Sync, and
+    /// [`StoreError::Mismatch`] where the stored identity is another one and `on` says `Refuse`; the epoch
+    /// stays as it is then. `Adopt` keeps the state under the new identity, `Reset` forgets all of it.
+    fn open(
+        &self,
+        sync: &SyncName,
+        identity: Fingerprint,
+        on: OnMismatch,
+    ) -> BoxFuture<'_, Result<(Session, SyncState), StoreError>>;
+
+    /// The outbox as the last worker left it, oldest first.
+    fn outbox(&self, session: &Session) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+
+    /// What is known of these keys, in their order (a key may come twice); exceptions only when asked for.
+    fn known(
+        &self,
+        session: &Session,
+        keys: Vec<Key>,
+        exceptions: bool,
+    ) -> BoxFuture<'_, Result<Vec<Known>, StoreError>>;
+
+    /// The targets that other Syncs linked to these keys, in their order.
+    fn linked(
+        &self,
+        wanted: Vec<(SyncName, Key)>,
+    ) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>>;
+
+    /// A source record that is linked to a target with this match value.
+    fn by_match(
+        &self,
+        session: &Session,
+        matching: i64,
+    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+
+    /// A source record that is linked to this target record; only for Syncs with `match`.
+    fn by_target(
+        &self,
+        session: &Session,
+        target: &TargetId,
+    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+
+    /// At most `limit` exceptions.
+    fn exceptions(
+        &self,
+        session: &Session,
+        pick: Pick,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Exception>, StoreError>>;
+
+    /// When the first `Retry` or `Unknown` is due that is not due at this moment.
+    fn next_due(
+        &self,
+        session: &Session,
+        after: Millis,
+    ) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
+
+    fn totals(&self, session: &Session) -> BoxFuture<'_, Result<Totals, StoreError>>;
+
+    /// Applies a group of changes as one durable transaction. The session must come from [`Store::open`]
+    /// of this store. The change is on its way when this returns, whether or not the answer is awaited.
+    fn commit(
+        &self,
+        session: &Session,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// The Syncs that have state, with it, by namespace and name. Changes nothing and takes nothing over.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>>;
+
+    /// Dead letters go back to work: `keys`, or all of this reason, or all. They are due at once, through
+    /// the Mapping again. Needs no session of its own: a listed one will do. Returns how many.
+    fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Dead letters are dropped: the version seen counts as dealt with; a newer one that waited behind an
+    /// ambiguous one goes to work. A listed session will do. Returns how many.
+    fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// A value kept for a Connection, such as a sealed refresh token.
+    fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
+    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+}
