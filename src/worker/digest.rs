@@ -1,7 +1,7 @@
 //! From the bytes of a page to records that can be judged: keys and versions, what the store knows of
 //! them, and the Mapping of what is new. Runs beside the engine's task, which alone judges: `page`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -10,9 +10,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::connector::Page;
 use crate::mapping::Links;
 use crate::plan::Plan;
-use crate::record::Moment;
+use crate::record::{Key, Moment};
 use crate::state::{Known, Session, Store, StoreError};
 
+use super::fresh::Fresh;
 use super::now;
 use super::prepare::{Prepared, find_links, prepare};
 use super::seen::{Seen, see};
@@ -121,12 +122,19 @@ pub async fn finish(
     session: Session,
     begun: JoinHandle<Digest>,
     exceptions: bool,
+    fresh: Option<Arc<Mutex<Fresh>>>,
 ) -> Result<Digest, StoreError> {
     let mut digest = ended(begun).await;
-    let keys = digest.records.iter().map(|c| c.seen.key.clone()).collect();
-    let known = store.known(&session, keys, exceptions).await?;
-    for (candidate, known) in digest.records.iter_mut().zip(known) {
-        candidate.known = known;
+    let ask = worth_asking(&digest.records, fresh.as_deref());
+    let keys: Vec<Key> = ask
+        .iter()
+        .map(|at| digest.records[*at].seen.key.clone())
+        .collect();
+    if !keys.is_empty() {
+        let known = store.known(&session, keys, exceptions).await?;
+        for (at, known) in ask.into_iter().zip(known) {
+            digest.records[at].known = known;
+        }
     }
     let unmapped = |c: &Candidate| c.prepared.is_none() && !c.is_known();
     if !plan.lookups.is_empty() {
@@ -147,6 +155,16 @@ pub async fn finish(
         digest
     });
     Ok(ended(mapped).await)
+}
+
+/// The records that the store may know something of, by their place.
+fn worth_asking(records: &[Candidate], fresh: Option<&Mutex<Fresh>>) -> Vec<usize> {
+    let Some(fresh) = fresh else {
+        return (0..records.len()).collect();
+    };
+    let mut fresh = fresh.lock().unwrap_or_else(PoisonError::into_inner);
+    let noted = |(at, c): (usize, &Candidate)| fresh.note(&c.seen.key).then_some(at);
+    records.iter().enumerate().filter_map(noted).collect()
 }
 
 /// What a thread made; its panic is ours.

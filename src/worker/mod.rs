@@ -4,6 +4,7 @@
 mod crash;
 mod digest;
 mod flight;
+mod fresh;
 mod outcome;
 mod page;
 mod prepare;
@@ -17,7 +18,7 @@ mod setup;
 
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -108,6 +109,8 @@ pub struct Worker {
     /// Most records of the last page were new: the next ones are parsed and mapped before anybody asks
     /// the store about them.
     mostly_new: bool,
+    /// Until the first scan of a Sync that the store knew nothing of has ended.
+    fresh: Option<Arc<Mutex<fresh::Fresh>>>,
     /// A page is being looked up; pages are judged one after another.
     judging: bool,
     /// Outcomes that wait for the commit under way.
@@ -163,6 +166,7 @@ impl Worker {
             pages: 0,
             waiting_pages: VecDeque::new(),
             mostly_new: totals.links == 0,
+            fresh: None,
             judging: false,
             outcomes: Vec::new(),
             settling: false,
@@ -189,6 +193,8 @@ impl Worker {
         };
         worker.linked.mark_changed();
         worker.recover().await?;
+        let nothing = totals.links == 0 && totals.exceptions() == 0 && worker.flights.is_empty();
+        worker.fresh = nothing.then(Arc::default);
         Ok(worker)
     }
 

@@ -44,12 +44,14 @@ impl Worker {
         };
         self.judging = true;
         let (plan, store) = (self.setup.plan.clone(), self.setup.store.clone());
+        let fresh = self.fresh.clone();
         let digest = digest::finish(
             plan,
             store,
             self.session.clone(),
             begun,
             self.has_exceptions,
+            fresh,
         );
         self.push(async move { Ok(Event::Known(Box::new(digest.await?))) });
     }

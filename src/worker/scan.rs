@@ -158,6 +158,7 @@ impl Worker {
     pub(super) fn end_scan(&mut self, token: Option<String>) -> Vec<Change> {
         self.scanning = false;
         self.reading = None;
+        self.fresh = None;
         let Some(scan) = self.state.scan.take() else {
             return Vec::new();
         };
