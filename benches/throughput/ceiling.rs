@@ -1,5 +1,6 @@
-//! The ceiling: one program written by hand for this one job, with the engine's HTTP client, typed
-//! structs and nothing durable. Sixteen requests under way, the next page fetched meanwhile.
+//! The ceiling: one program written by hand for this one job, with reqwest (over the hyper client that the
+//! engine uses too), typed structs and nothing durable. Sixteen requests under way, the next page fetched
+//! meanwhile.
 
 use std::error::Error;
 
