@@ -147,6 +147,16 @@ impl TargetId {
         Self(json.into())
     }
 
+    /// Of a target record that is there under an id that nobody told: a person confirmed a create
+    /// whose answer was lost. No value of a field gives it.
+    pub fn untold() -> Self {
+        Self("null".into())
+    }
+
+    pub fn is_told(&self) -> bool {
+        &*self.0 != "null"
+    }
+
     pub fn as_json(&self) -> &str {
         &self.0
     }

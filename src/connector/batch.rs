@@ -7,10 +7,10 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::Done;
-use super::classify::{self, Asked, Verdict, unsure};
+use super::classify::{self, Asked, Purpose, Verdict, unsure};
 use super::client::Reply;
 use super::failure::shorten;
-use super::write::Shape;
+use super::write::{Shape, no_id};
 use crate::expression::Path;
 use crate::plan::ConnectionPlan;
 use crate::plan::connection::{BatchPlan, Correlate, read_id};
@@ -134,13 +134,17 @@ impl Judge<'_> {
             Verdict::Success if failed && by_rule.is_none() => {
                 Err(self.refused(Class::Permanent, own, result))
             }
-            Verdict::Success => Ok(Done {
-                id: if self.shape.ids.is_empty() {
-                    None
-                } else {
-                    read_id(self.shape.ids, result)
-                },
-            }),
+            Verdict::Success => {
+                let ids = self.shape.ids;
+                let id = match ids.is_empty() {
+                    true => None,
+                    false => read_id(ids, result),
+                };
+                if id.is_none() && self.shape.purpose == Purpose::Create {
+                    return Err(self.failure(Class::Ambiguous, own, &no_id(ids), Some(result)));
+                }
+                Ok(Done { id })
+            }
             Verdict::Ignored => Ok(Done::default()),
             Verdict::Failed { class, wait } => {
                 let mut failure = self.refused(class, own, result);

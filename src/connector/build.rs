@@ -1,6 +1,8 @@
 //! An operation and its values become one HTTP request: URL, headers and body bytes.
 //! No I/O. Used by `client` and `write`.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -29,6 +31,8 @@ pub(super) struct Prepared {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// The request is worth nothing, or harmful, when it is sent later.
+    pub not_after: Option<Instant>,
 }
 
 /// What a request is made of.
@@ -140,6 +144,7 @@ impl Base {
             url,
             headers,
             body,
+            not_after: None,
         })
     }
 

@@ -194,6 +194,9 @@ impl Connector {
             .enter(Instant::now())
             .map_err(|rest| self.circuit_open(rest))?;
         let credential = inner.auth.credential(&inner.transport, rejected).await?;
+        if prepared.not_after.is_some_and(|end| Instant::now() > end) {
+            return Err(self.too_late());
+        }
         match self.send(prepared, url, &credential).await {
             Ok(raw) => Ok(Sent {
                 raw,

@@ -28,6 +28,14 @@ impl Connector {
         failure
     }
 
+    pub(super) fn too_late(&self) -> Failure {
+        let text = format!(
+            "{}: the limits let a create through only after its idempotency key was forgotten; it was not sent",
+            self.inner.plan.resource()
+        );
+        Failure::new(Class::Transient, false, text)
+    }
+
     pub(super) fn circuit_open(&self, rest: Duration) -> Failure {
         let text = format!(
             "{}: circuit open after many failures; the next request is tried in {} s",

@@ -73,11 +73,19 @@ pub trait TokenStore: Send + Sync {
 pub struct ScanStart {
     /// Field cursor: the watermark, before the overlap is subtracted. `None` reads everything.
     pub since: Option<Moment>,
+    /// The same for each parent of a `forEach` that a completed scan has read; `since` holds for no
+    /// parent then but bounds these.
+    pub parents: Arc<Parents>,
+    /// Where a parent begins that no completed scan has read; `None`: at the cursor's `start`.
+    pub new_parents: Option<Moment>,
     /// Token cursor: what the last scan ended with.
     pub token: Option<String>,
     /// Position after the last committed page, to go on with an interrupted scan.
     pub resume: Option<Value>,
 }
+
+/// What each parent's list was read up to. A parent is named by a hash of what is used of it.
+pub type Parents = std::collections::HashMap<u64, Moment>;
 
 /// One page of a scan.
 #[derive(Debug)]
@@ -90,6 +98,8 @@ pub struct Page {
     pub last: bool,
     /// Token cursor: what the next scan begins with (on the last page).
     pub token: Option<String>,
+    /// Parents whose lists were read to their end since the page before.
+    pub parents: Vec<u64>,
     /// Whether every record of the parents and pages was seen (no answer was ignored by a rule).
     pub ignored: u32,
 }
@@ -113,6 +123,8 @@ pub struct Write<'a> {
     pub verb: Verb,
     pub items: &'a [Item<'a>],
     pub idempotency_key: Option<&'a str>,
+    /// Don't send it later than this, however long the limits take: the key may be forgotten then.
+    pub not_after: Option<Instant>,
 }
 
 /// What the target did with one record.

@@ -1,6 +1,8 @@
 //! Writes: one record, or several where the operation has a batch, and what became of each.
 //! Used by `worker` through [`Connector::write`].
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -93,7 +95,7 @@ impl Connector {
         match (shape.batch, write.items) {
             (_, []) => Ok(vec![]),
             (None, [item]) => Ok(vec![
-                self.write_one(object, shape, item, inject.as_slice())
+                self.write_one(object, shape, item, inject.as_slice(), write.not_after)
                     .await?,
             ]),
             (None, items) => {
@@ -130,6 +132,7 @@ impl Connector {
         shape: Shape<'_>,
         item: &Item<'_>,
         inject: &[(&InjectionPlan, Value)],
+        not_after: Option<Instant>,
     ) -> Result<Result<Done, Failure>, Failure> {
         let operation = shape.operation;
         let key = match item.id {
@@ -177,7 +180,8 @@ impl Connector {
             inject,
             url: None,
         };
-        let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
+        let mut prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
+        prepared.not_after = not_after;
         let name = operation.path.source();
         let reply = self.exchange(&prepared, shape.purpose, name).await?;
         if is_html(&reply.headers, &reply.body) && !reply.ignored {
@@ -190,20 +194,26 @@ impl Connector {
 
     /// The id in an answer; an answer is read only when one is wanted.
     fn read_done(&self, shape: Shape<'_>, reply: &Reply) -> Result<Done, Failure> {
-        if shape.ids.is_empty() || reply.ignored || reply.body.is_empty() {
+        if shape.ids.is_empty() || reply.ignored {
             return Ok(Done::default());
         }
-        match serde_json::from_slice::<Value>(&reply.body) {
-            Ok(answer) => Ok(Done {
-                id: read_id(shape.ids, &answer),
-            }),
-            Err(_) => {
-                let mut failure = self.wrong(shape.operation, "the answer is not JSON");
-                (failure.class, failure.sent) = (unsure(shape.purpose), true);
-                failure.status = Some(reply.status.as_u16());
-                Err(failure)
-            }
+        let id = match serde_json::from_slice::<Value>(&reply.body) {
+            _ if reply.body.is_empty() => None,
+            Ok(answer) => read_id(shape.ids, &answer),
+            Err(_) => return Err(self.untellable(shape, reply, "the answer is not JSON")),
+        };
+        if id.is_none() && shape.purpose == Purpose::Create {
+            return Err(self.untellable(shape, reply, &no_id(shape.ids)));
         }
+        Ok(Done { id })
+    }
+
+    /// A success that does not say what came of it.
+    fn untellable(&self, shape: Shape<'_>, reply: &Reply, what: &str) -> Failure {
+        let mut failure = self.wrong(shape.operation, what);
+        (failure.class, failure.sent) = (unsure(shape.purpose), true);
+        failure.status = Some(reply.status.as_u16());
+        failure
     }
 
     async fn write_batch(
@@ -264,6 +274,15 @@ impl Connector {
         );
         Failure::new(Class::Configuration, false, text)
     }
+}
+
+/// Without its id a record that was created could only be created again.
+pub(super) fn no_id(ids: &[Path]) -> String {
+    let places: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!(
+        "the answer has no id of the new record at {}; correct create.id",
+        places.join(", ")
+    )
 }
 
 fn parse(text: &[u8]) -> Option<Value> {

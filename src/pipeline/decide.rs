@@ -8,6 +8,9 @@ use crate::record::{Class, Failure, Verb};
 /// Most tries after a version conflict, design section 2.
 pub const MOST_CONFLICTS: u32 = 3;
 
+/// Fewest tries before a passing failure becomes a dead letter.
+pub const LEAST_ATTEMPTS: u32 = 3;
+
 /// What was tried, and how often.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
@@ -20,6 +23,10 @@ pub struct Attempt {
     pub batched: bool,
     /// Milliseconds since the create of this version was first sent.
     pub sent_ms: i64,
+    /// The record has a match value, so that it can be found again where there is `find`.
+    pub searchable: bool,
+    /// An earlier request for this create may have arrived.
+    pub in_doubt: bool,
 }
 
 /// What becomes of the record.
@@ -58,7 +65,12 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
         Class::Transient | Class::Ambiguous if !failure.sent => Next::Hold,
         Class::Transient | Class::Ambiguous if create => lost_create(plan, attempt),
         Class::Transient | Class::Ambiguous => passing(plan, attempt, true),
+        Class::InFlight if create => lost_create(plan, attempt),
         Class::InFlight => passing(plan, attempt, true),
+        // A refusal that comes before anybody looks at the key says nothing about the request before.
+        Class::Forbidden | Class::Gone | Class::VersionConflict if create && attempt.in_doubt => {
+            unanswered(plan, attempt)
+        }
         Class::Permanent if attempt.batched => Next::Split,
         Class::Permanent => Next::Dead("Permanent"),
         Class::Forbidden => Next::Dead("Forbidden"),
@@ -72,16 +84,23 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
             Next::Retry { in_doubt: false }
         }
         Class::VersionConflict => Next::Dead("VersionConflict"),
-        Class::AlreadyExists if plan.target.object.find.is_some() && plan.matching.is_some() => {
+        Class::AlreadyExists
+            if attempt.searchable
+                && plan.target.object.find.is_some()
+                && plan.matching.is_some() =>
+        {
             Next::Adopt
         }
+        Class::AlreadyExists if attempt.in_doubt => Next::Ambiguous,
         Class::AlreadyExists => Next::Dead("AlreadyExists"),
     }
 }
 
-/// A failure that may pass by itself, until it has lasted too long.
+/// A failure that may pass by itself, until it has lasted too long. While a system is down nothing is
+/// tried, so that time alone says nothing about a record.
 fn passing(plan: &Plan, attempt: Attempt, in_doubt: bool) -> Next {
-    if attempt.age_ms > millis(plan.failures.dead_letter_after) {
+    let old = attempt.age_ms > millis(plan.failures.dead_letter_after);
+    if old && attempt.attempts + 1 >= LEAST_ATTEMPTS {
         Next::Dead("Transient")
     } else {
         Next::Retry { in_doubt }
@@ -93,11 +112,16 @@ pub fn lost_create(plan: &Plan, attempt: Attempt) -> Next {
     let guarantee = plan.guarantees.create.unwrap_or(Guarantee::Blind);
     if guarantee == Guarantee::IdempotencyKey
         && !attempt.batched
-        && within_ttl(plan, attempt.sent_ms)
+        && key_left(plan, attempt.sent_ms).is_some()
     {
         return Next::Resend;
     }
-    if plan.target.object.find.is_some() && plan.matching.is_some() {
+    unanswered(plan, attempt)
+}
+
+/// A create that cannot be sent again under its key.
+fn unanswered(plan: &Plan, attempt: Attempt) -> Next {
+    if attempt.searchable && plan.target.object.find.is_some() && plan.matching.is_some() {
         return Next::Resolve;
     }
     match plan.write.on_ambiguous {
@@ -106,15 +130,12 @@ pub fn lost_create(plan: &Plan, attempt: Attempt) -> Next {
     }
 }
 
-/// Whether the target surely still knows the idempotency key: 0.8 of its promised time, so that
-/// clocks may differ a little.
-pub fn within_ttl(plan: &Plan, sent_ms: i64) -> bool {
-    plan.target
-        .object
-        .create
-        .as_ref()
-        .and_then(|create| create.idempotency_ttl)
-        .is_some_and(|ttl| sent_ms <= millis(ttl) / 10 * 8)
+/// How long the target surely still knows the idempotency key of a create that was first sent `sent_ms`
+/// ago: 0.8 of its promised time, so that clocks may differ a little. `None`: no longer.
+pub fn key_left(plan: &Plan, sent_ms: i64) -> Option<Duration> {
+    let create = plan.target.object.create.as_ref()?;
+    let left = millis(create.idempotency_ttl?) / 10 * 8 - sent_ms;
+    u64::try_from(left).ok().map(Duration::from_millis)
 }
 
 fn millis(duration: Duration) -> i64 {

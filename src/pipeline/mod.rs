@@ -6,3 +6,6 @@ pub mod diff;
 pub mod matching;
 pub mod observe;
 pub mod route;
+
+#[cfg(test)]
+mod tests;

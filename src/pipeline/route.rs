@@ -8,7 +8,7 @@ pub enum Step {
     Update,
     Upsert,
     Create,
-    /// Look for the record in the target first.
+    /// Look for the match value first: among our own links, and in the target where it has `find`.
     Find,
     /// Nothing may be written.
     Skip,
@@ -34,7 +34,7 @@ pub fn route(plan: &Plan, linked: bool) -> Step {
             .is_none_or(|m| m.on_none == OnNone::Create);
     if may_create && target.upsert.is_some() && mode == WriteMode::Upsert {
         Step::Upsert
-    } else if plan.matching.is_some() && target.find.is_some() {
+    } else if plan.matching.is_some() {
         Step::Find
     } else {
         route_unmatched(plan)

@@ -24,7 +24,7 @@ pub(super) fn guarantees(
         .as_ref()
         .filter(|_| creates && !upserts_new)
         .map(|create| {
-            // A batch is taken apart when its answer is lost, and then its key is of no use.
+            // A key would hold for a batch as it was composed, which is not kept: see `compile_create`.
             if create.idempotency.is_some() && create.batch.is_none() {
                 Guarantee::IdempotencyKey
             } else if target.find.is_some() && matching.is_some() {

@@ -60,14 +60,17 @@ pub(super) fn check_target(
             "write.mode UpdateOnly never creates, so a link can only come from a match: add match",
         );
     }
-    if matching.is_some() && object.find.is_none() && (object.upsert.is_none() || !creates) {
-        checker.error(
-            "spec.match",
-            format!(
-                "object {:?} of {resource} has no find, which match needs: add it there",
-                object.name
-            ),
-        );
+    if matching.is_some() && object.find.is_none() {
+        let what = format!("object {:?} of {resource} has no find", object.name);
+        if !creates {
+            let text = format!("{what}, without which match never finds anything: add it there");
+            checker.error("spec.match", text);
+        } else if object.upsert.is_none() {
+            let text = format!(
+                "{what}: match only keeps two source records apart, and what stands in the target already is created again"
+            );
+            checker.warning("spec.match", text);
+        }
     }
     let access = &target.connection.access;
     let finds = matching.is_some() && object.find.is_some();

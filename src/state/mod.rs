@@ -19,7 +19,7 @@ use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, Targ
 pub use error::{OnMismatch, StoreError};
 pub use location::{Location, LocationError};
 pub use segment::Entry;
-pub use store::{Pick, Store, Takeover, Which};
+pub use store::{Holder, Pick, Store, Takeover, Which};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Millis = i64;
@@ -120,7 +120,7 @@ pub enum Trouble {
     Retry,
     /// A create was, or may have been, sent and no answer is known.
     Unknown,
-    /// A lookup isn't linked yet.
+    /// A lookup isn't linked yet, or another record with the same match value is in doubt.
     Waiting,
     /// Dead letter: will not be tried again by itself.
     Dead,
@@ -190,7 +190,8 @@ pub struct Detail {
     pub replayed: bool,
     /// The target record it is linked to.
     pub target: Option<TargetId>,
-    /// The link that it waits for, and the Sync that makes it.
+    /// The link that it waits for, and the Sync that makes it. A waiting record without it waits
+    /// until no other record with its match value is in doubt.
     pub awaits: Option<Awaited>,
     pub failure: Option<Failure>,
 }

@@ -10,13 +10,22 @@ use super::{
     Totals,
 };
 
+/// Another source record that has a match value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Holder {
+    /// It may have created the target record: nobody else may, until that is known.
+    InDoubt(Key),
+    Linked(Link),
+}
+
 /// Which exceptions to read.
 #[derive(Clone, Debug)]
 pub enum Pick {
     /// `Retry` and `Unknown` that are due at this moment, oldest first.
     Due(Millis),
-    /// Waiting records whose link is there now.
-    Linked,
+    /// Waiting records that can go on: their link is there now, or no other record with their match
+    /// value is in doubt any more.
+    Awaited,
     /// Dead letters, by key, after this one.
     DeadLetters { after: Option<Key> },
 }
@@ -86,12 +95,15 @@ pub trait Store: Send + Sync {
         wanted: Vec<(SyncName, Key)>,
     ) -> BoxFuture<'_, Result<Vec<Option<TargetId>>, StoreError>>;
 
-    /// A source record that is linked to a target with this match value.
+    /// Who else has this match value: a source record whose create is in doubt, before one that is
+    /// linked to a target. `except` is the key that asks. A create that is confirmed meanwhile is seen as
+    /// the one or the other.
     fn by_match(
         &self,
         session: &Session,
         matching: i64,
-    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+        except: &Key,
+    ) -> BoxFuture<'_, Result<Option<Holder>, StoreError>>;
 
     /// A source record that is linked to this target record; only for Syncs with `match`.
     fn by_target(
@@ -132,8 +144,9 @@ pub trait Store: Send + Sync {
     /// the Mapping again. Needs no session of its own: a listed one will do. Returns how many.
     fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Dead letters are dropped: the version seen counts as dealt with; a newer one that waited behind an
-    /// ambiguous one goes to work. A listed session will do. Returns how many.
+    /// Dead letters are dropped: the version seen counts as dealt with. An ambiguous one stands in the
+    /// target then, under an id that is [not told](TargetId::untold), and keeps its match value; a newer
+    /// one that waited behind it goes to work. A listed session will do. Returns how many.
     fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// A value kept for a Connection, such as a sealed refresh token.

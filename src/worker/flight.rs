@@ -65,6 +65,17 @@ impl Base {
             exists: true,
         })
     }
+
+    /// What the target has of it is not sure any more.
+    pub fn forget(&mut self) {
+        self.mapped = Fingerprint::UNKNOWN;
+        self.fields.clear();
+    }
+
+    /// The target has the record under an id that is not known.
+    pub fn untold(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| !target.is_told())
+    }
 }
 
 /// One version of one record on its way.
@@ -76,10 +87,12 @@ pub struct Flight {
     pub forced: Option<Forced>,
     pub base: Base,
     pub detail: Detail,
+    /// The store has it as a create that may have been sent, and it surely was not.
+    pub noted: bool,
     /// A refused batch is sent record by record.
     pub alone: bool,
-    /// It has its match value for itself.
-    pub holding: bool,
+    /// The match value that it has for itself.
+    pub holding: Option<i64>,
     /// Its entry is in the store.
     pub durable: bool,
     /// The newer version that waits for this one.
@@ -101,8 +114,9 @@ impl Flight {
             forced: None,
             base,
             detail: Detail::default(),
+            noted: false,
             alone: false,
-            holding: false,
+            holding: None,
             durable: false,
             next: None,
             behind: None,
@@ -128,7 +142,8 @@ pub struct Flights {
     /// First and last flight of each key's chain.
     chains: HashMap<Key, (FlightId, FlightId)>,
     pub segments: BTreeMap<u64, Segment>,
-    pub queue: VecDeque<FlightId>,
+    /// Flights that became ready, in order. One that was replaced or went meanwhile is passed over.
+    queue: VecDeque<FlightId>,
     /// Match values that are being looked for or created, with the flights that wait for them.
     matching: HashMap<i64, VecDeque<FlightId>>,
     settled: Vec<FlightId>,
@@ -159,6 +174,10 @@ impl Flights {
 
     pub fn get_mut(&mut self, id: FlightId) -> &mut Flight {
         &mut self.all[id]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Flight> {
+        self.all.iter().map(|(_, flight)| flight)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -269,6 +288,42 @@ impl Flights {
         }
     }
 
+    /// The flight that is next to be started; it stays in the queue.
+    pub fn front(&mut self) -> Option<FlightId> {
+        while let Some(id) = self.queue.front().copied() {
+            if self.all.get(id).is_some_and(|f| f.doing == Doing::Ready) {
+                return Some(id);
+            }
+            self.queue.pop_front();
+        }
+        None
+    }
+
+    /// Takes the flight that is next to be started.
+    pub fn pop(&mut self) -> Option<FlightId> {
+        let id = self.front()?;
+        self.queue.pop_front();
+        Some(id)
+    }
+
+    /// Makes a flight ready, after all others or before them.
+    pub fn enqueue(&mut self, id: FlightId, first: bool) {
+        self.all[id].doing = Doing::Ready;
+        if first {
+            self.queue.push_front(id);
+        } else {
+            self.queue.push_back(id);
+        }
+    }
+
+    /// Gives a flight its match value if nobody has it.
+    pub fn claim_matching(&mut self, value: i64, id: FlightId) {
+        if !self.matching.contains_key(&value) {
+            self.matching.insert(value, VecDeque::new());
+            self.all[id].holding = Some(value);
+        }
+    }
+
     /// Takes the match value for this flight; `false`: another has it, and this one is parked.
     pub fn take_matching(&mut self, value: i64, id: FlightId) -> bool {
         match self.matching.get_mut(&value) {
@@ -283,16 +338,24 @@ impl Flights {
         }
     }
 
-    /// Gives the match value back; the next parked flight becomes ready.
-    pub fn give_matching(&mut self, value: i64) {
-        let Some(parked) = self.matching.remove(&value) else {
+    /// Gives back the match value that this flight has; those that are parked become ready. Who is in
+    /// doubt gives it back too: the store has it then, and whoever takes it sees that.
+    pub fn give_matching(&mut self, id: FlightId) {
+        let Some(parked) = self.all[id]
+            .holding
+            .take()
+            .and_then(|value| self.matching.remove(&value))
+        else {
             return;
         };
         for id in parked.into_iter().rev() {
-            if self.all.contains(id) && self.all[id].doing == Doing::Preparing {
-                self.all[id].doing = Doing::Ready;
+            if self
+                .all
+                .get(id)
+                .is_some_and(|f| f.doing == Doing::Preparing)
+            {
+                self.enqueue(id, true);
             }
-            self.queue.push_front(id);
         }
     }
 

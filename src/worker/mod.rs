@@ -8,13 +8,17 @@ mod fresh;
 mod outcome;
 mod page;
 mod prepare;
+mod recover;
 mod release;
 mod resolve;
 mod scan;
+mod search;
 mod seen;
 mod send;
 mod settle;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
@@ -30,11 +34,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::connector::{Answer, Found};
+use crate::connector::{Answer, Found, Parents};
 use crate::plan::Plan;
-use crate::record::{Failure, Verb};
+use crate::record::{Failure, Key, Verb};
 use crate::state::{
-    Change, Counts, Exception, Known, Millis, RunReport, Session, StoreError, SyncState,
+    Change, Counts, Exception, Known, Link, Millis, RunReport, Session, StoreError, SyncState,
 };
 pub use setup::{Board, Mode, Progress, RunError, Setup};
 
@@ -58,6 +62,9 @@ const MOST_EVENTS: usize = 256;
 /// Exceptions taken from the store at once.
 const MOST_DUE: usize = 256;
 
+/// How often a watching worker looks for what a command beside it has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// Failures to reach the target in a row before a run gives up.
 const MOST_OUTAGES: u32 = 6;
 
@@ -70,6 +77,10 @@ enum Event {
     Known(Box<digest::Digest>),
     /// T1 of a page is durable: these flights may be sent.
     Committed(Vec<FlightId>, usize),
+    /// The same of a page that pages after it may not be judged without.
+    Filed(Vec<FlightId>),
+    /// This version is kept in the store behind one in doubt.
+    Blocked(FlightId),
     /// T2: these creates may be sent.
     Noted(Vec<FlightId>),
     /// T3: these outcomes are durable.
@@ -84,9 +95,17 @@ enum Event {
 /// What was found for a match value.
 enum Searched {
     /// Our own links have it.
-    Linked(crate::state::Link),
-    /// What the target returned, and for the first of it who is linked to it already.
-    Target(Result<(Vec<Found>, Option<crate::state::Link>), Failure>),
+    Linked(Link),
+    /// Another record with this match value may have been created.
+    InDoubt(Key),
+    /// What the target returned.
+    Target(Result<Vec<Match>, Failure>),
+}
+
+/// A target record that was found, and which other source record is linked to it.
+struct Match {
+    found: Found,
+    owner: Option<Link>,
 }
 
 type Finished = Result<Event, StoreError>;
@@ -119,6 +138,9 @@ pub struct Worker {
     /// When the last of these commits began.
     settled_at: Instant,
     reading: Option<Box<Reading>>,
+    /// What each parent of a `forEach` was read up to, and those that this scan has read.
+    parents: Arc<Parents>,
+    read_parents: Vec<u64>,
     scanning: bool,
     /// A full scan was asked for.
     full: bool,
@@ -135,7 +157,9 @@ pub struct Worker {
     links_at_start: u64,
     forbidden: u64,
     error: Option<RunError>,
+    /// A page came, or a record came to an end.
     last_progress: Instant,
+    last_look: Instant,
     last_state: Instant,
     dirty_segments: HashSet<u64>,
 }
@@ -172,6 +196,8 @@ impl Worker {
             settling: false,
             settled_at: Instant::now(),
             reading: None,
+            parents: Arc::default(),
+            read_parents: Vec::new(),
             scanning: false,
             full,
             next_scan: 0,
@@ -187,11 +213,13 @@ impl Worker {
             forbidden: 0,
             error: None,
             last_progress: Instant::now(),
+            last_look: Instant::now(),
             last_state: Instant::now(),
             dirty_segments: HashSet::new(),
             setup,
         };
         worker.linked.mark_changed();
+        worker.load_parents().await?;
         worker.recover().await?;
         let nothing = totals.links == 0 && totals.exceptions() == 0 && worker.flights.is_empty();
         worker.fresh = nothing.then(Arc::default);
@@ -211,8 +239,9 @@ impl Worker {
         let report = self.report();
         self.state.last_run = Some(report.clone());
         if !matches!(self.error, Some(RunError::Store(_))) {
-            let change = Change::State(Box::new(self.state.clone()));
-            if let Err(error) = self.setup.store.commit(&self.session, vec![change]).await {
+            let mut changes = self.give_up();
+            changes.push(Change::State(Box::new(self.state.clone())));
+            if let Err(error) = self.commit(changes).await {
                 self.error.get_or_insert(RunError::Store(error));
             }
         }
@@ -271,6 +300,7 @@ impl Worker {
     fn advance(&mut self) {
         if !self.stopping() {
             self.scan();
+            self.look_around();
             self.ask_due();
             self.fill();
         }
@@ -280,8 +310,16 @@ impl Worker {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Page(reading, page) => self.page_read(reading, page),
-            Event::Known(page) => self.page_known(*page),
+            Event::Page(reading, page) => {
+                self.last_progress = Instant::now();
+                self.page_read(reading, page);
+            }
+            Event::Known(page) => {
+                self.last_progress = Instant::now();
+                self.page_known(*page);
+            }
+            Event::Filed(flights) => self.page_filed(&flights),
+            Event::Blocked(id) => self.blocked(id),
             Event::Committed(flights, pages) => self.page_committed(&flights, pages),
             Event::Noted(flights) => self.send_noted(flights),
             Event::Settled(outcomes) => self.settled(outcomes),
@@ -290,7 +328,14 @@ impl Worker {
             Event::Due(exceptions, next) => self.take_due(exceptions, next),
             Event::Remapped(id, links) => self.remapped(id, &links),
         }
-        self.last_progress = Instant::now();
+    }
+
+    /// A single run has waited long enough for records that fail again and again.
+    fn out_of_patience(&self) -> bool {
+        match self.setup.mode {
+            Mode::Watch => false,
+            Mode::Once { patience } => self.last_progress.elapsed() > patience,
+        }
     }
 
     fn finished(&self) -> bool {
@@ -302,11 +347,11 @@ impl Worker {
         }
         match self.setup.mode {
             Mode::Watch => false,
-            Mode::Once { patience } => {
-                let idle = !self.scanning && self.flights.is_empty();
-                idle && self
-                    .due
-                    .is_none_or(|_| self.last_progress.elapsed() > patience)
+            Mode::Once { .. } => {
+                // Links that were made since waiting records were last looked at may set one free.
+                let told = self.has_waiting && self.linked.has_changed().unwrap_or(false);
+                let idle = !self.scanning && self.flights.is_empty() && !told;
+                idle && (self.due.is_none() || self.out_of_patience())
             }
         }
     }
@@ -319,7 +364,10 @@ impl Worker {
         if !self.settling && !self.outcomes.is_empty() {
             wake = wake.min(self.settled_at + settle::GATHER);
         }
-        if let Some(due) = self.due.filter(|_| !self.asking_due) {
+        if let Some(due) = self
+            .due
+            .filter(|_| !self.asking_due && self.takes_exceptions())
+        {
             wake = wake.min(
                 Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64),
             );

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::pipeline::diff::field_hashes;
-use crate::record::{Fingerprint, TargetId};
+use crate::record::{Fingerprint, Key, TargetId};
 use crate::state::{Detail, Entry, Exception, Link, Trouble};
 
 use super::flight::{Flight, FlightId, Home};
@@ -64,6 +64,24 @@ impl Outcome {
         };
         let ending = Ending::Trouble {
             trouble: Trouble::Dead,
+            next: 0,
+            detail: Box::new(detail),
+            in_doubt: false,
+        };
+        Self { id, ending }
+    }
+
+    /// Another record with the same match value may have been created.
+    pub fn behind_match(id: FlightId, holder: &Key) -> Self {
+        let detail = Detail {
+            reason: "MatchInDoubt".into(),
+            message: format!(
+                "waits until it is known whether record {holder}, which has the same match value, was created"
+            ),
+            ..Detail::default()
+        };
+        let ending = Ending::Trouble {
+            trouble: Trouble::Waiting,
             next: 0,
             detail: Box::new(detail),
             in_doubt: false,

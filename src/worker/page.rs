@@ -35,7 +35,7 @@ impl Worker {
         self.judge_next();
     }
 
-    fn judge_next(&mut self) {
+    pub(super) fn judge_next(&mut self) {
         if self.judging {
             return;
         }
@@ -106,6 +106,7 @@ impl Worker {
         }
         let marks = std::mem::take(&mut self.dirty_segments);
         batch.changes.extend(self.flights.marks(&marks));
+        let last = ended.is_some();
         match ended {
             Some(token) => batch.changes.extend(self.end_scan(token)),
             None if !batch.changes.is_empty() || self.state_is_old() => {
@@ -119,32 +120,26 @@ impl Worker {
             self.pages -= 1;
             return;
         }
+        // What has no flight is only known to the store: the next page is looked up when it is there.
+        let filed = batch
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Exception(_)));
+        self.judging |= filed;
         pass(Boundary::BeforeT1);
         let commit = self.commit(batch.changes);
+        let parents = last.then(|| self.end_parents());
         let added = batch.added;
-        self.push(async move { commit.await.map(|()| Event::Committed(added, 1)) });
-    }
-
-    /// T1 is durable.
-    pub(super) fn page_committed(&mut self, added: &[FlightId], pages: usize) {
-        pass(Boundary::AfterT1);
-        self.pages -= pages;
-        for id in added {
-            if self.flights.get(*id).doing == Doing::Held && self.flights.is_head(*id) {
-                self.flights.get_mut(*id).durable = true;
-                self.ready_or_block(*id);
-            } else {
-                self.flights.get_mut(*id).durable = true;
+        self.push(async move {
+            commit.await?;
+            if let Some(parents) = parents {
+                parents.await?;
             }
-        }
-    }
-
-    /// Puts the head of a chain into the queue.
-    pub(super) fn ready(&mut self, id: FlightId) {
-        let flight = self.flights.get_mut(id);
-        flight.durable = true;
-        flight.doing = Doing::Ready;
-        self.flights.queue.push_back(id);
+            Ok(match filed {
+                true => Event::Filed(added),
+                false => Event::Committed(added, 1),
+            })
+        });
     }
 
     fn judge(
@@ -210,6 +205,7 @@ impl Worker {
         };
         if verdict == Verdict::Fresh && self.flights.get(id).doing != Doing::Settling {
             self.counts.superseded += 1;
+            self.flights.give_matching(id);
             let flight = self.flights.get_mut(id);
             let old = std::mem::replace(&mut flight.home, home);
             flight.entry = entry;
@@ -250,10 +246,14 @@ impl Worker {
         }
         match prepared {
             Prepared::Ready(entry) => {
-                if known.exception.is_some() {
+                let mut base = Base::of(known.link.as_ref());
+                if let Some(exception) = &known.exception {
                     batch.changes.push(Change::Resolved(entry.key.clone()));
+                    if exception.trouble != Trouble::Dead {
+                        // It may have been sent by a worker that died before it could say so.
+                        base.forget();
+                    }
                 }
-                let base = Base::of(known.link.as_ref());
                 if base.exists && base.mapped == entry.mapped {
                     self.counts.unchanged += 1;
                     batch.changes.push(Change::Link(touched(&base, &entry)));

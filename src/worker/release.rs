@@ -3,19 +3,50 @@
 
 use std::collections::HashSet;
 
-use crate::state::{Change, Exception, Known, Trouble, mark};
+use tokio::time::Instant;
+
+use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
 
 use super::crash::{Boundary, pass};
-use super::flight::{Base, FlightId};
-use super::outcome::{Ending, Outcome};
-use super::{Event, Worker};
+use super::flight::{Base, Doing, FlightId, Home};
+use super::outcome::{Ending, Outcome, base_link};
+use super::{Event, Worker, now};
 
 impl Worker {
+    /// T1 of a page with records that have no flight is durable.
+    pub(super) fn page_filed(&mut self, added: &[FlightId]) {
+        self.judging = false;
+        // No page is looked up now, so nobody needs those that were kept; versions behind them go on.
+        self.flights.drop_settled();
+        self.page_committed(added, 1);
+        self.judge_next();
+    }
+
+    /// T1 is durable.
+    pub(super) fn page_committed(&mut self, added: &[FlightId], pages: usize) {
+        pass(Boundary::AfterT1);
+        self.pages -= pages;
+        for id in added {
+            if self.flights.get(*id).doing == Doing::Held && self.flights.is_head(*id) {
+                self.flights.get_mut(*id).durable = true;
+                self.ready_or_block(*id);
+            } else {
+                self.flights.get_mut(*id).durable = true;
+            }
+        }
+    }
+
+    /// Puts the head of a chain into the queue.
+    pub(super) fn ready(&mut self, id: FlightId) {
+        self.flights.get_mut(id).durable = true;
+        self.flights.enqueue(id, false);
+    }
+
     /// T3 is durable.
     pub(super) fn settled(&mut self, outcomes: Vec<Outcome>) {
         pass(Boundary::AfterT3);
         self.settling = false;
-        let mut linked = false;
+        let (mut linked, mut more) = (false, false);
         for outcome in outcomes {
             linked |= matches!(
                 outcome.ending,
@@ -28,7 +59,20 @@ impl Worker {
                 let behind = *behind;
                 self.flights.detach(outcome.id, behind);
             }
+            let flight = self.flights.get(outcome.id);
+            more |= flight.home == Home::Exception;
+            let exception = flight.settled.as_ref().and_then(|k| k.exception.as_ref());
+            match exception.filter(|e| matches!(e.trouble, Trouble::Retry | Trouble::Unknown)) {
+                // Only now the store has it, so that asking for it earlier would find nothing.
+                Some(e) => self.due = Some(self.due.map_or(e.next, |due| due.min(e.next))),
+                None => self.last_progress = Instant::now(),
+            }
             self.release(outcome.id);
+        }
+        if more {
+            // What is due or waits comes in portions, and a record may have waited for one of these.
+            self.due = Some(now());
+            self.linked.mark_changed();
         }
         if linked {
             self.setup.board.links.send_modify(|version| *version += 1);
@@ -36,14 +80,9 @@ impl Worker {
     }
 
     /// A settled flight goes, and the version that waited for it takes off.
-    fn release(&mut self, id: FlightId) {
-        let flight = self.flights.get_mut(id);
-        let known = flight.settled.take().unwrap_or_default();
-        if std::mem::take(&mut flight.holding)
-            && let Some(value) = flight.entry.matching
-        {
-            self.flights.give_matching(value);
-        }
+    pub(super) fn release(&mut self, id: FlightId) {
+        let known = self.flights.get_mut(id).settled.take().unwrap_or_default();
+        self.flights.give_matching(id);
         if self.flights.get(id).next.is_none() {
             if self.judging {
                 self.flights.keep_settled(id, known);
@@ -89,8 +128,46 @@ impl Worker {
         }
     }
 
+    /// A version is durable behind one in doubt, whose turn may have come meanwhile.
+    pub(super) fn blocked(&mut self, id: FlightId) {
+        self.release(id);
+        self.due = Some(now());
+    }
+
+    /// What the store must know of the flights that are left when a run ends: those that are noted down
+    /// as sent, and surely were not, go back to waiting.
+    pub(super) fn give_up(&mut self) -> Vec<Change> {
+        let segments = std::mem::take(&mut self.dirty_segments);
+        let mut changes = self.flights.marks(&segments);
+        for flight in self.flights.iter() {
+            let settled = matches!(flight.doing, Doing::Settling | Doing::Settled);
+            if flight.home == Home::Exception && flight.noted && !settled {
+                let detail = Detail {
+                    reason: "NotSent".into(),
+                    message: "the target could not be reached".into(),
+                    ..flight.detail.clone()
+                };
+                changes.push(Change::Exception(Box::new(Exception {
+                    entry: flight.entry.clone(),
+                    trouble: Trouble::Retry,
+                    next: 0,
+                    detail,
+                    behind: flight.behind.clone(),
+                })));
+            }
+        }
+        changes
+    }
+
     fn block(&mut self, id: FlightId, exception: Box<Exception>) {
-        let home = self.flights.get(id).home;
+        let flight = self.flights.get_mut(id);
+        let home = flight.home;
+        // Pages that are judged before this is durable must know of it: the flight stays until then.
+        flight.doing = Doing::Settling;
+        flight.settled = Some(Box::new(Known {
+            link: base_link(flight, true),
+            exception: Some(exception.clone()),
+        }));
         let segments: HashSet<u64> = self
             .flights
             .set_mark(home, mark::DONE)
@@ -98,8 +175,8 @@ impl Worker {
             .collect();
         let mut changes = self.flights.marks(&segments);
         changes.push(Change::Exception(exception));
-        self.flights.remove(id);
-        self.push_commit(changes, Vec::new());
+        let commit = self.commit(changes);
+        self.push(async move { commit.await.map(|()| Event::Blocked(id)) });
     }
 
     pub(super) fn push_commit(&mut self, changes: Vec<Change>, then: Vec<FlightId>) {

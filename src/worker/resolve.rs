@@ -1,159 +1,36 @@
-//! What was left or comes back: recovery at start, exceptions that are due, search results, and
-//! records that go through the Mapping again.
+//! What a search means for a record, also for one whose create may have arrived, and records that go
+//! through the Mapping again. The searching itself is in `search`.
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::connector::Found;
 use crate::mapping::Links;
+use crate::pipeline::decide::MOST_CONFLICTS;
 use crate::pipeline::diff::changes;
 use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::{OnMany, OnNone, OnShared};
-use crate::record::{Class, Failure, Fingerprint};
-use crate::state::{
-    Change, Detail, Exception, Known, Link, Millis, Pick, StoreError, Trouble, mark,
-};
+use crate::record::{Class, Failure, Fingerprint, TargetId};
+use crate::state::{Detail, Exception, Link, Trouble};
 
-use super::flight::{Base, Flight, FlightId, Forced, Home};
+use super::flight::{FlightId, Forced};
 use super::outcome::{Ending, Outcome};
 use super::prepare::{Prepared, prepare};
 use super::seen::see;
-use super::{Event, MOST_DUE, MOST_FLIGHTS, Searched, Worker, backoff, now};
-
-/// Milliseconds until more exceptions are asked for when there were more than fit.
-const SOON: Millis = 20;
+use super::{Match, Searched, Worker, backoff, now};
 
 impl Worker {
-    /// Takes the outbox up again as the last worker left it.
-    pub(super) async fn recover(&mut self) -> Result<(), StoreError> {
-        let mut changes = Vec::new();
-        for stored in self.setup.store.outbox(&self.session).await? {
-            let number = stored.number;
-            self.state.next_segment = self.state.next_segment.max(number + 1);
-            let bytes = stored.entries.iter().map(|e| e.source.len()).sum();
-            self.flights
-                .add_segment(number, stored.states.clone(), bytes);
-            self.dirty_segments.insert(number);
-            let open: Vec<_> = stored
-                .entries
-                .into_iter()
-                .zip(stored.states)
-                .enumerate()
-                .filter(|(_, (_, s))| *s != mark::DONE)
-                .collect();
-            let keys = open
-                .iter()
-                .map(|(_, (entry, _))| entry.key.clone())
-                .collect();
-            let known = self.setup.store.known(&self.session, keys, true).await?;
-            for ((index, (entry, state)), known) in open.into_iter().zip(known) {
-                let home = Home::Segment { number, index };
-                let mut flight = Flight::new(entry, home, Base::of(known.link.as_ref()));
-                flight.durable = true;
-                if state == mark::CREATING && flight.base.target.is_none() {
-                    flight.forced = Some(Forced::Resolve);
-                    flight.detail.first_sent = Some(flight.entry.seen);
-                }
-                match known.exception {
-                    Some(mut exception)
-                        if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
-                    {
-                        exception.behind = Some(flight.entry);
-                        changes.push(Change::Exception(exception));
-                        self.flights.set_mark(home, mark::DONE);
-                        continue;
-                    }
-                    Some(exception) => changes.push(Change::Resolved(exception.entry.key)),
-                    None => {}
-                }
-                self.flights.add(flight);
-            }
-        }
-        let segments = std::mem::take(&mut self.dirty_segments);
-        changes.extend(self.flights.marks(&segments));
-        if !changes.is_empty() {
-            self.commit(changes).await?;
-        }
-        for id in self.flights.heads() {
-            self.ready(id);
-        }
-        Ok(())
-    }
-
-    /// Asks for exceptions that are due.
-    pub(super) fn ask_due(&mut self) {
-        let at = now();
-        if self.asking_due
-            || self.due.is_none_or(|due| due > at)
-            || self.flights.len() + MOST_DUE > MOST_FLIGHTS
-        {
-            return;
-        }
-        self.due = None;
-        self.ask(Pick::Due(at), at);
-    }
-
-    /// Asks for waiting records whose link is there now.
-    pub(super) fn ask_linked(&mut self) {
-        self.ask(Pick::Linked, now());
-    }
-
-    fn ask(&mut self, pick: Pick, at: Millis) {
-        self.asking_due = true;
-        let (store, session) = (self.setup.store.clone(), self.session.clone());
-        self.push(async move {
-            let found = store.exceptions(&session, pick, MOST_DUE).await?;
-            let keys = found.iter().map(|e| e.entry.key.clone()).collect();
-            let known = store.known(&session, keys, false).await?;
-            let next = store.next_due(&session, at).await?;
-            Ok(Event::Due(found.into_iter().zip(known).collect(), next))
-        });
-    }
-
-    pub(super) fn take_due(&mut self, found: Vec<(Exception, Known)>, next: Option<Millis>) {
-        self.asking_due = false;
-        let full = found.len() == MOST_DUE;
-        let mut taken = 0;
-        for (exception, known) in found {
-            if self.flights.has(&exception.entry.key) {
-                continue;
-            }
-            taken += 1;
-            let mut flight = Flight::new(
-                exception.entry,
-                Home::Exception,
-                Base::of(known.link.as_ref()),
-            );
-            flight.durable = true;
-            flight.detail = exception.detail;
-            flight.behind = exception.behind;
-            if exception.trouble == Trouble::Unknown {
-                flight.forced = Some(Forced::Resolve);
-            } else if flight.detail.remap {
-                flight.entry.body = Bytes::new();
-            }
-            let id = self.flights.add(flight);
-            self.ready(id);
-        }
-        let soon = (full && taken > 0).then(|| now() + SOON);
-        self.due = [self.due, next, soon].into_iter().flatten().min();
-        if full && taken > 0 && self.has_waiting {
-            self.linked.mark_changed();
-        }
-    }
-
     /// A search ended.
     pub(super) fn searched(&mut self, id: FlightId, searched: Searched) {
         self.busy -= 1;
         match searched {
             Searched::Linked(link) => self.shared(id, link),
+            Searched::InDoubt(key) => self.conclude(Outcome::behind_match(id, &key)),
             Searched::Target(Err(failure)) => self.search_failed(id, &failure),
-            Searched::Target(Ok((found, owner))) => {
+            Searched::Target(Ok(found)) => {
                 self.outages = 0;
                 if self.flights.get(id).forced == Some(Forced::Resolve) {
-                    self.resolved(id, found, owner);
+                    self.resolved(id, found);
                 } else {
-                    self.matched(id, found, owner);
+                    self.matched(id, found);
                 }
             }
         }
@@ -166,13 +43,14 @@ impl Worker {
             .matching
             .as_ref()
             .is_some_and(|m| m.on_shared == OnShared::Share);
-        if share {
+        let told = link.target.filter(TargetId::is_told);
+        if share && told.is_some() {
             let flight = self.flights.get_mut(id);
-            flight.base.target = link.target;
+            flight.base.target = told;
             flight.forced = None;
             return self.requeue(id);
         }
-        let target = link.target.map(|t| t.to_string()).unwrap_or_default();
+        let target = told.map_or("whose id is not known".into(), |t| t.to_string());
         let message = format!(
             "target record {target} belongs to source record {} already, which has the same match value; merge the \
              two in the source, or set match.onShared: Share",
@@ -181,12 +59,15 @@ impl Worker {
         self.conclude(Outcome::dead(id, "DuplicateMatch", message));
     }
 
-    fn matched(&mut self, id: FlightId, mut found: Vec<Found>, owner: Option<Link>) {
+    fn matched(&mut self, id: FlightId, mut found: Vec<Match>) {
         let first_of_many = self
             .plan()
             .matching
             .as_ref()
             .is_some_and(|m| m.on_many == OnMany::First);
+        if found.is_empty() && self.flights.get(id).forced == Some(Forced::Adopt) {
+            return self.hidden(id);
+        }
         if found.is_empty() {
             return self.unmatched(id);
         }
@@ -194,10 +75,13 @@ impl Worker {
             let message = several(&found);
             return self.conclude(Outcome::dead(id, "SeveralMatches", message));
         }
+        let Match {
+            found: first,
+            owner,
+        } = found.swap_remove(0);
         if let Some(owner) = owner {
             return self.shared(id, owner);
         }
-        let first = found.swap_remove(0);
         let flight = self.flights.get_mut(id);
         let mapped: Map<String, Value> =
             serde_json::from_slice(&flight.entry.body).unwrap_or_default();
@@ -211,30 +95,39 @@ impl Worker {
         self.requeue(id);
     }
 
+    /// The target said that the record exists, and its search does not find it, or not yet.
+    fn hidden(&mut self, id: FlightId) {
+        let retry = self.plan().target.connection.retry;
+        let lag = self.index_lag();
+        let mut detail = Box::new(self.flights.get(id).detail.clone());
+        detail.attempts += 1;
+        detail.reason = "AlreadyExists".into();
+        detail.message = "the target says that the record exists already, and find does not return it: check find, \
+                          match, and what the target means by the same record"
+            .into();
+        let delay = backoff(retry.initial_delay, retry.max_delay, detail.attempts);
+        let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        let (trouble, next) = match detail.attempts > MOST_CONFLICTS {
+            true => (Trouble::Dead, 0),
+            false => (Trouble::Retry, now() + delay.max(lag)),
+        };
+        let ending = Ending::Trouble {
+            trouble,
+            next,
+            detail,
+            in_doubt: false,
+        };
+        self.conclude(Outcome { id, ending });
+    }
+
     /// A create that may have arrived was looked for. A find never marks it applied: what is there is
-    /// linked and gets this version as an update.
-    fn resolved(&mut self, id: FlightId, mut found: Vec<Found>, owner: Option<Link>) {
-        match found.len() {
-            0 => {
-                let lag = self.index_lag();
-                let flight = self.flights.get_mut(id);
-                flight.detail.negative_reads += 1;
-                if flight.detail.negative_reads >= 2 {
-                    flight.detail.negative_reads = 0;
-                    flight.forced = Some(Forced::Create);
-                    return self.requeue(id);
-                }
-                let detail = Box::new(flight.detail.clone());
-                let ending = Ending::Trouble {
-                    trouble: Trouble::Unknown,
-                    next: now() + lag,
-                    detail,
-                    in_doubt: true,
-                };
-                self.conclude(Outcome { id, ending });
-            }
-            1 if owner.is_none() => {
-                let target = Some(found.swap_remove(0).id);
+    /// linked and gets this version as an update. What belongs to others is not it.
+    fn resolved(&mut self, id: FlightId, found: Vec<Match>) {
+        let mut own: Vec<_> = found.into_iter().filter(|m| m.owner.is_none()).collect();
+        match own.len() {
+            0 => self.not_there(id),
+            1 => {
+                let target = Some(own.swap_remove(0).found.id);
                 let flight = self.flights.get_mut(id);
                 flight.base.target.clone_from(&target);
                 flight.base.mapped = Fingerprint::UNKNOWN;
@@ -250,31 +143,51 @@ impl Worker {
                 }
                 self.requeue(id);
             }
-            1 => {
-                if let Some(owner) = owner {
-                    self.shared(id, owner);
-                }
-            }
             _ => {
                 let mut outcome = Outcome::ambiguous(id, 0);
                 if let Ending::Trouble { detail, .. } = &mut outcome.ending {
                     detail.reason = "SeveralMatches".into();
-                    detail.message = several(&found);
+                    detail.message = several(&own);
                 }
                 self.conclude(outcome);
             }
         }
     }
 
+    /// A lookup found nothing: the second one, after the index had its time, says that the create did
+    /// not arrive.
+    fn not_there(&mut self, id: FlightId) {
+        let lag = self.index_lag();
+        let flight = self.flights.get_mut(id);
+        flight.detail.negative_reads += 1;
+        if flight.detail.negative_reads >= 2 {
+            flight.detail.negative_reads = 0;
+            // It is a record like any other again; who else has its match value is asked first.
+            flight.forced = None;
+            return self.requeue(id);
+        }
+        let detail = Box::new(flight.detail.clone());
+        let ending = Ending::Trouble {
+            trouble: Trouble::Unknown,
+            next: now() + lag,
+            detail,
+            in_doubt: true,
+        };
+        self.conclude(Outcome { id, ending });
+    }
+
     /// The target has no such record.
     pub(super) fn unmatched(&mut self, id: FlightId) {
+        if self.flights.get(id).base.untold() {
+            return self.unknown_target(id);
+        }
         let on_none = self
             .plan()
             .matching
             .as_ref()
             .map_or(OnNone::Create, |m| m.on_none);
         match (on_none, route_unmatched(self.plan())) {
-            (OnNone::Create, Step::Create) => {
+            (OnNone::Create, Step::Create | Step::Upsert) => {
                 self.flights.get_mut(id).forced = Some(Forced::Create);
                 self.requeue(id);
             }
@@ -356,8 +269,12 @@ impl Worker {
     }
 }
 
-fn several(found: &[Found]) -> String {
-    let ids: Vec<String> = found.iter().take(5).map(|f| f.id.to_string()).collect();
+fn several(found: &[Match]) -> String {
+    let ids: Vec<String> = found
+        .iter()
+        .take(5)
+        .map(|m| m.found.id.to_string())
+        .collect();
     format!(
         "{} target records have this match value ({}); merge them in the target, then replay",
         found.len(),

@@ -1,9 +1,14 @@
 //! Scans: when one begins, reading ahead by one page, and where the watermark goes at the end.
 
-use crate::connector::{Page, PageReader, ScanStart};
-use crate::plan::Backfill;
-use crate::record::{Class, Failure, Moment};
-use crate::state::{Change, Millis, Scan};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::connector::{Page, PageReader, Parents, ScanStart};
+use crate::plan::{Backfill, Plan};
+use crate::record::{Class, Failure, Moment, SyncName};
+use crate::state::{Change, Millis, Scan, StoreError};
 use tokio::time::Instant;
 
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
@@ -13,6 +18,19 @@ pub struct Reading {
     reader: PageReader,
     pub last: bool,
     pub token: Option<String>,
+}
+
+/// Parents of a `forEach` that are remembered; those beyond begin at the cursor's `start` in each scan.
+const MOST_PARENTS: usize = 100_000;
+
+/// Whether each of several lists has a watermark of its own.
+fn has_parents(plan: &Plan) -> bool {
+    let list = plan.source.object.list.as_ref();
+    list.is_some_and(|list| list.cursor.is_some() && !list.for_each.is_empty())
+}
+
+fn parents_name(sync: &SyncName) -> String {
+    format!("parents/{sync}")
 }
 
 /// Milliseconds between two commits of a scan's position when nothing else has to be kept.
@@ -62,8 +80,16 @@ impl Worker {
             (_, Backfill::Since(moment)) => Some(moment.clone()),
             _ => None,
         };
+        self.read_parents.clear();
+        let new_parents = match &plan.backfill {
+            Backfill::Since(moment) => Some(moment.clone()),
+            Backfill::All | Backfill::None => None,
+        };
         let start = ScanStart {
+            // The first scan after which parents are kept reads them all from where they begin.
             since,
+            parents: Arc::clone(&self.parents),
+            new_parents,
             token: if from_start {
                 None
             } else {
@@ -90,6 +116,7 @@ impl Worker {
         match page {
             Ok(Some(page)) => {
                 reading.last = page.last;
+                self.read_parents.extend_from_slice(&page.parents);
                 if page.token.is_some() {
                     reading.token.clone_from(&page.token);
                 }
@@ -104,7 +131,12 @@ impl Worker {
                 let token = reading.token.take();
                 let changes = self.end_scan(token);
                 let commit = self.commit(changes);
-                self.push(async move { commit.await.map(|()| Event::Committed(Vec::new(), 0)) });
+                let parents = self.end_parents();
+                self.push(async move {
+                    commit.await?;
+                    parents.await?;
+                    Ok(Event::Committed(Vec::new(), 0))
+                });
             }
             Err(failure) => self.scan_failed(failure),
         }
@@ -131,6 +163,47 @@ impl Worker {
         started.saturating_add(
             i64::try_from(self.plan().trigger.interval.as_millis()).unwrap_or(i64::MAX),
         )
+    }
+
+    /// Keeps what the parents of the scan that has ended were read up to; to be done after its last T1.
+    /// A crash before that reads these parents from their beginning again, which loses nothing.
+    pub(super) fn end_parents(&mut self) -> BoxFuture<'static, Result<(), StoreError>> {
+        let read = std::mem::take(&mut self.read_parents);
+        let (Some(watermark), true) = (&self.state.watermark, has_parents(self.plan())) else {
+            return async { Ok(()) }.boxed();
+        };
+        // What a full scan doesn't list any more is forgotten.
+        let mut parents = match self.state.refreshed == self.state.scanned {
+            true => Parents::new(),
+            false => self.parents.as_ref().clone(),
+        };
+        for parent in read {
+            if parents.len() < MOST_PARENTS || parents.contains_key(&parent) {
+                parents.insert(parent, watermark.clone());
+            }
+        }
+        self.parents = Arc::new(parents);
+        let list: Vec<_> = self.parents.iter().collect();
+        let content = serde_json::to_vec(&list).unwrap_or_default();
+        let (store, name) = (
+            Arc::clone(&self.setup.store),
+            parents_name(&self.session.sync),
+        );
+        async move { store.save_value(&name, content).await }.boxed()
+    }
+
+    /// What the parents were read up to by completed scans of former lives.
+    pub(super) async fn load_parents(&mut self) -> Result<(), StoreError> {
+        if self.state.scanned.is_none() || !has_parents(self.plan()) {
+            return Ok(());
+        }
+        let name = parents_name(&self.session.sync);
+        let content = self.setup.store.load_value(&name).await?;
+        let list: Vec<(u64, Moment)> = content
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        self.parents = Arc::new(list.into_iter().collect());
+        Ok(())
     }
 
     /// Notes a committed page in the scan's state.

@@ -8,10 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::connector::{Item, Write};
 use crate::mapping::Links;
-use crate::pipeline::decide::{Attempt, Next, lost_create};
+use crate::pipeline::decide::{Attempt, Next, key_left, lost_create};
 use crate::pipeline::diff::changed_fields;
-use crate::pipeline::matching::{confirms, match_value};
-use crate::pipeline::route::{Step, route};
+use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::connection::BatchPlan;
 use crate::plan::{Guarantee, Plan};
 use crate::record::{TargetId, Verb};
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 use super::crash::{Boundary, pass};
 use super::flight::{Doing, FlightId, Forced, Home};
 use super::outcome::Outcome;
-use super::{Event, Searched, Worker, now};
+use super::{Event, Worker, now};
 
 /// An item of a write, owned by the future that sends it.
 struct Parcel {
@@ -46,11 +45,9 @@ impl Worker {
         };
         let mut creates = Vec::new();
         while self.busy < slots
-            && let Some(id) = self.flights.queue.pop_front()
+            && let Some(id) = self.flights.pop()
         {
-            if self.flights.get(id).doing == Doing::Ready {
-                self.start(id, &mut creates);
-            }
+            self.start(id, &mut creates);
         }
         if !creates.is_empty() {
             self.note_creates(creates);
@@ -70,10 +67,17 @@ impl Worker {
             return self.conclude(Outcome::unchanged(id));
         }
         let step = match flight.forced {
-            Some(Forced::Create) => Step::Create,
+            Some(Forced::Create) => route_unmatched(&plan),
             Some(Forced::Adopt) => Step::Find,
             Some(Forced::Resolve) => return self.resolve(id),
             None => route(&plan, base.target.is_some()),
+        };
+        let step = match base.untold() {
+            true if flight.entry.matching.is_some() && plan.target.object.find.is_some() => {
+                Step::Find
+            }
+            true => return self.unknown_target(id),
+            false => step,
         };
         match step {
             Step::Skip => self.conclude(Outcome::skipped(id)),
@@ -87,6 +91,14 @@ impl Worker {
             Step::Update => self.send(Verb::Update, id),
             Step::Upsert => self.send(Verb::Upsert, id),
         }
+    }
+
+    /// A person confirmed that the target has this record, and nobody knows its id: it is never created
+    /// again.
+    pub(super) fn unknown_target(&mut self, id: FlightId) {
+        let message = "the target has this record from a create whose answer was lost, under an id that is not \
+                       known: change it there by hand, then discard this dead letter";
+        self.conclude(Outcome::dead(id, "UnknownTarget", message.into()));
     }
 
     /// Whether the store knows already that this create may be sent.
@@ -108,6 +120,13 @@ impl Worker {
         for id in &creates {
             let flight = self.flights.get_mut(*id);
             flight.detail.first_sent.get_or_insert_with(now);
+            if flight.base.exists {
+                // It is created anew: after a crash the link must not say that its old target is there.
+                changes.push(Change::Forget {
+                    key: flight.entry.key.clone(),
+                    target_gone: true,
+                });
+            }
             match flight.home {
                 home @ Home::Segment { .. } => {
                     segments.extend(self.flights.set_mark(home, mark::CREATING))
@@ -162,10 +181,10 @@ impl Worker {
         let wanted = |worker: &Self, id: FlightId| {
             let flight = worker.flights.get(id);
             let step = route(&plan, flight.base.target.is_some());
-            flight.doing == Doing::Ready
-                && flight.forced.is_none()
+            flight.forced.is_none()
                 && !flight.alone
                 && !flight.entry.body.is_empty()
+                && !flight.base.untold()
                 && !(flight.base.exists && flight.base.mapped == flight.entry.mapped)
                 && matches!(
                     (verb, step),
@@ -173,10 +192,10 @@ impl Worker {
                 )
         };
         while ids.len() < most
-            && let Some(next) = self.flights.queue.front().copied()
+            && let Some(next) = self.flights.front()
             && wanted(self, next)
         {
-            self.flights.queue.pop_front();
+            self.flights.pop();
             self.flights.get_mut(next).doing = Doing::Preparing;
             ids.push(next);
         }
@@ -195,6 +214,9 @@ impl Worker {
         for id in &ids {
             let flight = self.flights.get_mut(*id);
             flight.doing = Doing::Sending;
+            if verb == Verb::Create {
+                flight.detail.first_sent.get_or_insert_with(now);
+            }
             let body = if changed_only && !flight.base.fields.is_empty() {
                 only_changed(&flight.entry.body, &flight.base.fields)
             } else {
@@ -218,6 +240,10 @@ impl Worker {
             [only] if keyed => Some(self.flights.get(*only).entry.idempotency_key()),
             _ => None,
         };
+        let not_after = match ids.as_slice() {
+            [only] if keyed => self.key_ends(*only),
+            _ => None,
+        };
         self.busy += 1;
         pass(Boundary::BeforeSend);
         let target = self.setup.target.clone();
@@ -234,6 +260,7 @@ impl Worker {
                 verb,
                 items: &items,
                 idempotency_key: idempotency_key.as_deref(),
+                not_after,
             };
             let answer = target.write(&plan.target.object, write).await;
             pass(Boundary::AfterSend);
@@ -241,59 +268,15 @@ impl Worker {
         });
     }
 
-    /// Looks for a record: among our own links first, then in the target.
-    pub(super) fn search(&mut self, id: FlightId) {
-        let plan = self.setup.plan.clone();
+    /// Until when a create that may have arrived can be sent again under its key.
+    fn key_ends(&self, id: FlightId) -> Option<std::time::Instant> {
         let flight = self.flights.get(id);
-        let source: Value = serde_json::from_slice(&flight.entry.source).unwrap_or(Value::Null);
-        let Some(wanted) = plan.matching.as_ref().and_then(|m| match_value(m, &source)) else {
-            // Nothing to be recognized by: the record counts as one without a match.
-            return self.unmatched(id);
-        };
-        if !flight.holding && !self.flights.take_matching(wanted.hash, id) {
-            self.flights.get_mut(id).doing = Doing::Preparing;
-            return;
+        if flight.forced != Some(Forced::Resolve) {
+            return None;
         }
-        let flight = self.flights.get_mut(id);
-        flight.entry.matching = Some(wanted.hash);
-        flight.holding = true;
-        flight.doing = Doing::Preparing;
-        let key = flight.entry.key.clone();
-        let params: Value = serde_json::from_slice(&flight.entry.params)
-            .unwrap_or_else(|_| Value::Object(Map::new()));
-        self.busy += 1;
-        let (store, session, target) = (
-            self.setup.store.clone(),
-            self.session.clone(),
-            self.setup.target.clone(),
-        );
-        self.push(async move {
-            if let Some(link) = store.by_match(&session, wanted.hash).await?
-                && link.key != key
-            {
-                return Ok(Event::Searched(id, Box::new(Searched::Linked(link))));
-            }
-            let found = match target
-                .find(&plan.target.object, &wanted.values, &params)
-                .await
-            {
-                Ok(mut found) => {
-                    if let Some(matching) = &plan.matching {
-                        found.retain(|f| confirms(matching, &source, &f.record));
-                    }
-                    let owner = match found.first() {
-                        Some(first) => store
-                            .by_target(&session, &first.id)
-                            .await?
-                            .filter(|link| link.key != key),
-                        None => None,
-                    };
-                    Ok((found, owner))
-                }
-                Err(failure) => Err(failure),
-            };
-            Ok(Event::Searched(id, Box::new(Searched::Target(found))))
-        });
+        let sent_ms = now() - flight.detail.first_sent.unwrap_or(flight.entry.seen);
+        let left = key_left(self.plan(), sent_ms)?;
+        std::time::Instant::now().checked_add(left)
     }
 
     /// What to do about a create that may have arrived.
@@ -310,6 +293,8 @@ impl Worker {
             age_ms: now() - flight.detail.since.max(flight.entry.seen),
             batched: false,
             sent_ms,
+            searchable: flight.entry.matching.is_some(),
+            in_doubt: true,
         };
         match lost_create(self.plan(), attempt) {
             Next::Resend => self.send(Verb::Create, id),
@@ -323,8 +308,7 @@ impl Worker {
     }
 
     pub(super) fn requeue(&mut self, id: FlightId) {
-        self.flights.get_mut(id).doing = Doing::Ready;
-        self.flights.queue.push_front(id);
+        self.flights.enqueue(id, true);
     }
 
     /// Maps a flight's source record again: a replay, a waiting record, a version that waited.

@@ -14,7 +14,7 @@ use super::flight::{Doing, FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome, applied_link, base_link, complete, number};
 use super::prepare::touched;
 use super::resolve::promoted;
-use super::{Event, MOST_OUTAGES, RunError, Worker, backoff, now};
+use super::{Event, MOST_OUTAGES, Mode, RunError, Worker, backoff, now};
 
 /// Outcomes that are committed without waiting for more, as long as answers come in.
 const WORTH_A_COMMIT: usize = 256;
@@ -70,6 +70,8 @@ impl Worker {
             age_ms: at - since,
             batched,
             sent_ms: at - flight.detail.first_sent.unwrap_or(flight.entry.seen),
+            searchable: flight.entry.matching.is_some(),
+            in_doubt: flight.forced == Some(Forced::Resolve),
         };
         let next = decide(self.plan(), attempt, failure);
         let retry = self.plan().target.connection.retry;
@@ -96,10 +98,14 @@ impl Worker {
             },
         };
         let outcome = match next {
-            Next::Hold => return self.hold(id, failure, delay),
+            Next::Hold => {
+                self.not_carried_out(id);
+                return self.hold(id, failure, delay);
+            }
             Next::Stall => {
                 let error = self.target_error(failure.clone());
                 self.error.get_or_insert(error);
+                self.not_carried_out(id);
                 return self.requeue(id);
             }
             Next::Split => {
@@ -136,7 +142,10 @@ impl Worker {
                     Trouble::Dead,
                     0,
                     detail(reason),
-                    failure.class == Class::Transient,
+                    matches!(
+                        failure.class,
+                        Class::Transient | Class::Ambiguous | Class::InFlight
+                    ),
                 )
             }
         };
@@ -154,16 +163,40 @@ impl Worker {
         i64::try_from(lag.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// A create that the target surely did not carry out is noted down no more: after this run it must
+    /// not count as one that may have arrived.
+    fn not_carried_out(&mut self, id: FlightId) {
+        let flight = self.flights.get_mut(id);
+        if flight.forced == Some(Forced::Resolve) {
+            return;
+        }
+        flight.detail.first_sent = None;
+        flight.noted = true;
+        if let Home::Segment { number, index } = flight.home
+            && let Some(segment) = self.flights.segments.get_mut(&number)
+            && segment.states[index] == mark::CREATING
+        {
+            segment.states[index] = mark::PENDING;
+            self.dirty_segments.insert(number);
+        }
+    }
+
     /// Nothing reached the target: wait, and give up the run when that lasts.
     pub(super) fn hold(&mut self, id: FlightId, failure: &Failure, delay: Duration) {
         self.requeue(id);
+        let asked = failure.retry_after_ms.map(Duration::from_millis);
         let delay = self.setup.target.blocked_for().unwrap_or(delay);
+        let delay = delay.max(asked.unwrap_or_default());
         let until = Instant::now() + delay;
         if self.held_until.is_none_or(|held| held <= Instant::now()) {
             self.outages += 1;
         }
         self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
-        if self.outages >= MOST_OUTAGES && matches!(self.setup.mode, super::Mode::Once { .. }) {
+        let too_long = match self.setup.mode {
+            Mode::Watch => false,
+            Mode::Once { patience } => self.outages >= MOST_OUTAGES || delay > patience,
+        };
+        if too_long {
             let error = self.target_error(failure.clone());
             self.error.get_or_insert(error);
         }
@@ -332,12 +365,6 @@ impl Worker {
         if let Some(exception) = &known.exception {
             let trouble = exception.trouble;
             self.note_trouble(trouble);
-            if matches!(trouble, Trouble::Retry | Trouble::Unknown) {
-                self.due = Some(
-                    self.due
-                        .map_or(exception.next, |due| due.min(exception.next)),
-                );
-            }
         }
         if let Ending::Blocked { behind, .. } = &outcome.ending {
             let behind = self.flights.get_mut(*behind);

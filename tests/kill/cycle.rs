@@ -156,6 +156,23 @@ impl Engine {
         })
     }
 
+    /// Does what the engine tells a person to do about a create whose answer is not known: look in the
+    /// target; is it there, discard the dead letter, is it not, replay it.
+    pub fn decide(&self, letter: &DeadLetter, is_there: bool) {
+        let verb = if is_there { "discard" } else { "replay" };
+        let status = self
+            .command(&["deadletters", verb])
+            .args(["records", letter.key.as_str(), "--output", "json"])
+            .stdout(Stdio::null())
+            .status()
+            .expect("the binary starts");
+        assert!(
+            status.success(),
+            "deadletters {verb} {}: {status}",
+            letter.key
+        );
+    }
+
     /// Everything that the runs said.
     pub fn log(&self) -> PathBuf {
         self.folder.join("engine.log")

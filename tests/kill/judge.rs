@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::cycle::DeadLetter;
-use crate::source::{Source, VARIANTS, mapped};
+use crate::source::{Source, VARIANTS, email, mapped};
 use crate::target::{Guarantee, Target};
 
 /// What is wrong in the end; nothing is the only good answer.
 pub fn judge(source: &Source, target: &Target, dead: &[DeadLetter]) -> Vec<String> {
-    let mut wrong = dead_letters(target.guarantee(), source, dead);
+    let mut wrong = match source.shared {
+        true => shared(target, dead),
+        false => dead_letters(target.guarantee(), source, dead),
+    };
     let held: BTreeSet<&str> = dead.iter().map(|letter| letter.key.as_str()).collect();
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for content in target.contents() {
@@ -85,6 +88,34 @@ fn dead_letters(guarantee: Guarantee, source: &Source, dead: &[DeadLetter]) -> V
     wrong
 }
 
+/// Of records that share an email, one is in the target. The others are in dead letters as duplicates of
+/// it, and nothing else is there but what a person found in the target under an unknown id.
+fn shared(target: &Target, dead: &[DeadLetter]) -> Vec<String> {
+    let mut wrong = vec![];
+    let contents: Vec<Value> = target.contents().collect();
+    let mut emails = BTreeMap::new();
+    for content in &contents {
+        if let Some(email) = content["email"].as_str() {
+            *emails.entry(email.to_owned()).or_insert(0) += 1;
+        }
+    }
+    for (email, count) in emails.iter().filter(|(_, count)| **count > 1) {
+        wrong.push(format!("{email} is in the target {count} times"));
+    }
+    for DeadLetter { key, reason, .. } in dead {
+        let is_there = contents.iter().any(|c| c["external_ref"] == key.as_str());
+        let has_twin = email(key).is_some_and(|email| emails.contains_key(&email));
+        // Where there is nothing to search by, nobody learns the id of what a person found.
+        let blind = target.guarantee() == Guarantee::Blind || email(key).is_none();
+        match reason.as_str() {
+            "DuplicateMatch" if has_twin && !is_there => {}
+            "UnknownTarget" if blind && is_there => {}
+            reason => wrong.push(format!("{key} is in dead letters without need: {reason}")),
+        }
+    }
+    wrong
+}
+
 /// The contents written for a record must follow its history: versions may be skipped and repeated, but
 /// an older one never comes after a newer one.
 fn order(source: &Source, target: &Target) -> Vec<String> {
@@ -134,7 +165,7 @@ mod tests {
         let request = Request {
             method,
             path,
-            external_ref: None,
+            wanted: None,
             idempotency_key: None,
             body: body.as_bytes(),
         };

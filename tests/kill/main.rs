@@ -32,6 +32,8 @@ pub struct Scenario {
     pub store: Kind,
     /// Records tell when they were changed, and only what changed is read; else everything, every time.
     pub ordered: bool,
+    /// Several records have one match value: one of them may be created, and no more.
+    pub shared: bool,
     /// Resolution of that time in milliseconds.
     pub granularity: i64,
     pub seed: u64,
@@ -78,27 +80,38 @@ fn a_blind_create_is_never_repeated_and_never_forgotten_on_postgres() {
     both_orders(Guarantee::Blind, Kind::Postgres);
 }
 
+#[test]
+fn records_that_share_a_match_value_create_one_where_creates_can_be_searched_on_sqlite() {
+    cycles(Guarantee::Searchable, Kind::Sqlite, true, 24);
+}
+
+#[test]
+fn records_that_share_a_match_value_create_one_where_creates_can_be_searched_on_postgres() {
+    cycles(Guarantee::Searchable, Kind::Postgres, true, 24);
+}
+
+#[test]
+fn records_that_share_a_match_value_create_one_where_creates_have_a_key_on_sqlite() {
+    cycles(Guarantee::Keyed, Kind::Sqlite, true, 24);
+}
+
+#[test]
+fn records_that_share_a_match_value_create_one_where_creates_have_a_key_on_postgres() {
+    cycles(Guarantee::Keyed, Kind::Postgres, true, 24);
+}
+
+#[test]
+fn records_that_share_a_match_value_create_one_where_creates_are_blind_on_sqlite() {
+    cycles(Guarantee::Blind, Kind::Sqlite, true, 24);
+}
+
+#[test]
+fn records_that_share_a_match_value_create_one_where_creates_are_blind_on_postgres() {
+    cycles(Guarantee::Blind, Kind::Postgres, true, 24);
+}
+
 fn both_orders(guarantee: Guarantee, store: Kind) {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
-    };
-    let seed = number("SYNCLINE_KILL_SEED", 2026);
-    let cycles = number("SYNCLINE_KILL_CYCLES", 50).div_ceil(2);
-    let mut crashes = BTreeMap::new();
-    for ordered in [true, false] {
-        let granularity = if seed.is_multiple_of(2) { 1000 } else { 1 };
-        survive(
-            &Scenario {
-                guarantee,
-                store,
-                ordered,
-                granularity,
-                seed,
-                cycles,
-            },
-            &mut crashes,
-        );
-    }
+    let (crashes, cycles) = cycles(guarantee, store, false, 50);
     // Only debug builds can end themselves, and few cycles don't reach everything.
     if cfg!(debug_assertions) && cycles >= 25 {
         for boundary in reached(guarantee) {
@@ -108,6 +121,37 @@ fn both_orders(guarantee: Guarantee, store: Kind) {
             );
         }
     }
+}
+
+/// Half of the cycles with records that have an order, half with records that have none.
+fn cycles(
+    guarantee: Guarantee,
+    store: Kind,
+    shared: bool,
+    usual: u64,
+) -> (BTreeMap<&'static str, u32>, u64) {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+    };
+    let seed = number("SYNCLINE_KILL_SEED", 2026);
+    let cycles = number("SYNCLINE_KILL_CYCLES", usual).div_ceil(2);
+    let mut crashes = BTreeMap::new();
+    for ordered in [true, false] {
+        let granularity = if seed.is_multiple_of(2) { 1000 } else { 1 };
+        survive(
+            &Scenario {
+                guarantee,
+                store,
+                ordered,
+                shared,
+                granularity,
+                seed,
+                cycles,
+            },
+            &mut crashes,
+        );
+    }
+    (crashes, cycles)
 }
 
 /// The boundaries that every engine must pass: for repeatable and keyed writes T1 may carry T2.
@@ -125,10 +169,15 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
         .keep();
     let (sender, events) = channel();
     let mut random = Random::new(
-        scenario.seed ^ (scenario.guarantee as u64) << 32 ^ u64::from(scenario.ordered),
+        scenario.seed
+            ^ (scenario.guarantee as u64) << 32
+            ^ u64::from(scenario.ordered)
+            ^ u64::from(scenario.shared) << 8,
     );
+    let mut source = Source::new(scenario.ordered, scenario.granularity);
+    source.shared = scenario.shared;
     let world = World {
-        source: Source::new(scenario.ordered, scenario.granularity),
+        source,
         target: Target::new(scenario.guarantee),
         random: Random::new(random.next()),
         trouble: true,
@@ -161,15 +210,19 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
         }
     }
     let mut wrong = rest(&engine, &oracle);
+    if scenario.shared {
+        wrong.extend(ask_a_person(&engine, &oracle));
+    }
     let dead = engine.dead_letters();
     let world = oracle.world();
     wrong.extend(judge::judge(&world.source, &world.target, &dead));
     println!(
-        "{:?} on {:?}, ordered: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
+        "{:?} on {:?}, ordered: {}, shared: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
          {} records, {} writes, {} dead letters",
         scenario.guarantee,
         scenario.store,
         scenario.ordered,
+        scenario.shared,
         world.faults,
         world.source.history.len(),
         world.target.log.len(),
@@ -181,10 +234,11 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     );
     assert!(
         wrong.is_empty(),
-        "{:?} on {:?}, ordered: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}",
+        "{:?} on {:?}, ordered: {}, shared: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}",
         scenario.guarantee,
         scenario.store,
         scenario.ordered,
+        scenario.shared,
         scenario.seed,
         wrong.len(),
         wrong.join("\n"),
@@ -216,6 +270,32 @@ fn choose(random: &mut Random, cycle: u64) -> Stop {
         BOUNDARIES[turn as usize % BOUNDARIES.len()],
         1 + random.below(4),
     )
+}
+
+/// Creates of unknown fate are decided by a person who looks in the target, until there are none.
+fn ask_a_person(engine: &Engine, oracle: &Oracle) -> Vec<String> {
+    let mut wrong = vec![];
+    for _ in 0..5 {
+        let open: Vec<_> = engine
+            .dead_letters()
+            .into_iter()
+            .filter(|letter| letter.ambiguous)
+            .collect();
+        if open.is_empty() {
+            return wrong;
+        }
+        for letter in open {
+            let is_there = oracle
+                .world()
+                .target
+                .contents()
+                .any(|content| content["external_ref"] == letter.key);
+            engine.decide(&letter, is_there);
+        }
+        wrong.extend(rest(engine, oracle));
+    }
+    wrong.push("there are always new creates of unknown fate".to_owned());
+    wrong
 }
 
 /// Runs without faults until the engine has nothing left to do; says what kept it from that.

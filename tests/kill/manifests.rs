@@ -14,24 +14,42 @@ pub fn yaml(scenario: &Scenario, port: u16) -> String {
         ),
         false => ("", ""),
     };
+    // Records that share an email are kept apart by it; a keyed target is searched in one of two orders.
+    let field = if scenario.shared {
+        ("email", "email")
+    } else {
+        ("id", "external_ref")
+    };
+    let finds = scenario.guarantee == Guarantee::Searchable
+        || scenario.guarantee == Guarantee::Keyed && scenario.shared && scenario.ordered;
+    let find = match finds {
+        true => format!(
+            "find: {{path: /{object}, query: {{{0}: \"${{match.{0}}}\"}}, records: data, indexLag: 10ms}}\n      ",
+            field.1
+        ),
+        false => String::new(),
+    };
     let writes = match scenario.guarantee {
         Guarantee::Repeatable => {
-            r#"upsert: {method: PUT, path: "/repeatable/by-external/${source.id}", id: {id: id}}"#.to_owned()
-        }
-        Guarantee::Keyed => {
-            "create: {method: POST, path: /keyed, id: {id: id}, idempotencyKey: {in: Header, name: Idempotency-Key, ttl: 24h}}"
+            r#"upsert: {method: PUT, path: "/repeatable/by-external/${source.id}", id: {id: id}}"#
                 .to_owned()
         }
-        Guarantee::Searchable => r#"find: {path: /searchable, query: {external_ref: "${match.external_ref}"}, records: data, indexLag: 10ms}
-      create: {method: POST, path: /searchable, id: {id: id}}"#
-            .to_owned(),
+        Guarantee::Keyed => {
+            format!(
+                "{find}create: {{method: POST, path: /keyed, id: {{id: id}}, idempotencyKey: {{in: Header, name: Idempotency-Key, ttl: 24h}}}}"
+            )
+        }
+        Guarantee::Searchable => {
+            format!("{find}create: {{method: POST, path: /searchable, id: {{id: id}}}}")
+        }
         Guarantee::Blind => "create: {method: POST, path: /blind, id: {id: id}}".to_owned(),
     };
-    let matching = match scenario.guarantee {
-        Guarantee::Searchable => {
-            "match: {fields: [{source: id, target: external_ref}], onNone: Create, onMany: DeadLetter}"
-        }
-        _ => "",
+    let matching = match finds || scenario.shared {
+        true => format!(
+            "match: {{fields: [{{source: {}, target: {}}}], onNone: Create, onMany: DeadLetter}}",
+            field.0, field.1
+        ),
+        false => String::new(),
     };
     format!(
         r#"apiVersion: syncline.dev/v1alpha1
@@ -90,6 +108,7 @@ metadata: {name: record}
 spec:
   fields:
     - {to: external_ref, from: id, onMissing: Reject}
+    - {to: email, from: email, onMissing: Omit}
     - {from: name, split: {separator: " ", into: [first_name, last_name], rest: Last}}
     - to: stage
       from: status

@@ -187,7 +187,9 @@ impl World {
             _ => self.write(&target::Request {
                 method: head.method.as_str(),
                 path: &path,
-                external_ref: parameter("external_ref"),
+                wanted: ["external_ref", "email"]
+                    .into_iter()
+                    .find_map(|field| Some((field, parameter(field)?))),
                 idempotency_key: head
                     .headers
                     .get("idempotency-key")

@@ -27,6 +27,8 @@ pub struct Source {
     ordered: bool,
     /// Resolution of `updated_at` in milliseconds: many systems tell whole seconds only.
     granularity: i64,
+    /// Whether several records have one email address.
+    pub shared: bool,
     clock: i64,
 }
 
@@ -37,12 +39,14 @@ impl Source {
             history: BTreeMap::new(),
             ordered,
             granularity,
+            shared: false,
             clock: 0,
         }
     }
 
     pub fn add(&mut self, random: &mut Random) {
-        let id = format!("r-{:05}", self.records.len());
+        let kind = if self.shared { "s" } else { "r" };
+        let id = format!("{kind}-{:05}", self.records.len());
         self.set(&id, random.below(VARIANTS.into()) as u8);
     }
 
@@ -129,6 +133,9 @@ impl Source {
             "amount": format!("{}.50", 10 + variant),
             "currency": "EUR",
         });
+        if let Some(email) = email(id) {
+            json["email"] = email.into();
+        }
         if self.ordered {
             let time =
                 jiff::Timestamp::from_millisecond(record.updated).expect("a time of this century");
@@ -138,14 +145,30 @@ impl Source {
     }
 }
 
+/// The email address of a record: of six whose ids begin with `s`, two share one, three share another,
+/// and one has none. Other records have none at all.
+pub fn email(id: &str) -> Option<String> {
+    let number: usize = id.strip_prefix("s-")?.parse().expect("a number");
+    let (block, place) = (number / 6, number % 6);
+    match place {
+        0 | 1 => Some(format!("two-{block}@example.com")),
+        2..5 => Some(format!("three-{block}@example.com")),
+        _ => None,
+    }
+}
+
 /// What the Mapping makes of a record with this content.
 pub fn mapped(id: &str, variant: u8) -> Value {
     let variant = usize::from(variant);
-    json!({
+    let mut mapped = json!({
         "external_ref": id,
         "first_name": (["Ada", "Grace", "Zoë"][variant]),
         "last_name": (["King Lovelace", "Hopper", "Müller"][variant]),
         "stage": (["open", "fulfilled", "won"][variant]),
         "cents": ([1050, 1150, 1250][variant]),
-    })
+    });
+    if let Some(email) = email(id) {
+        mapped["email"] = email.into();
+    }
+    mapped
 }

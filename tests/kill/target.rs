@@ -52,7 +52,8 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// The path's segments.
     pub path: &'a [&'a str],
-    pub external_ref: Option<&'a str>,
+    /// The field that is searched, and its value.
+    pub wanted: Option<(&'a str, &'a str)>,
     pub idempotency_key: Option<&'a str>,
     pub body: &'a [u8],
 }
@@ -84,7 +85,7 @@ impl Target {
             return refuse(404, "no such object");
         }
         match (request.method, &request.path[1..], self.guarantee) {
-            ("GET", [], Guarantee::Searchable) => self.search(request.external_ref),
+            ("GET", [], Guarantee::Searchable | Guarantee::Keyed) => self.search(request.wanted),
             ("PUT", ["by-external", external], Guarantee::Repeatable) => {
                 with_object(request.body, |content| self.upsert(external, content))
             }
@@ -99,13 +100,12 @@ impl Target {
         }
     }
 
-    fn search(&self, external_ref: Option<&str>) -> Answer {
-        let Some(wanted) = external_ref else {
-            return refuse(400, "external_ref is missing");
+    fn search(&self, wanted: Option<(&str, &str)>) -> Answer {
+        let Some((field, wanted)) = wanted else {
+            return refuse(400, "external_ref and email are missing");
         };
         let found = self.records.iter().filter(|record| {
-            record.visible <= Instant::now()
-                && record.content.get("external_ref") == Some(&wanted.into())
+            record.visible <= Instant::now() && record.content.get(field) == Some(&wanted.into())
         });
         let data: Vec<Value> = found
             .map(|record| {

@@ -43,7 +43,8 @@ pub struct CreateSpec {
     /// How the system is told that two requests are the same one: it drops the second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKeySpec>,
-    /// Several records in one request.
+    /// Several records in one request. When its answer is lost, its records are looked for one by one (or
+    /// held, where there is no `find` and `match`); so a batch takes no `idempotencyKey`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchSpec>,
 }

@@ -67,6 +67,14 @@ pub(super) struct ParentPosition {
     pub value: Value,
 }
 
+impl ParentPosition {
+    /// Names the parent: another one where anything that is used of it differs.
+    pub fn name(&self) -> u64 {
+        let text = format!("{} {}", self.entry, self.value);
+        Fingerprint::of(text.as_bytes()).0 as u64
+    }
+}
+
 impl ListPosition {
     pub fn new(next: Next, read: u64, window: &Window) -> Self {
         let mark = |moment: &Option<crate::record::Moment>| moment.as_ref().map(Mark::from);

@@ -38,6 +38,11 @@ pub(super) struct Scan {
     /// When the scan began, nanoseconds since 1970.
     began: i128,
     watermark: Option<Moment>,
+    /// What the parents were read up to, and where a new one begins.
+    known: Arc<crate::connector::Parents>,
+    new_parents: Option<Moment>,
+    /// Parents that were read to their end and not told of yet.
+    read_parents: Vec<u64>,
     /// The last scan's token, as long as it is accepted; after the last page, the next scan's.
     token: Option<String>,
     parents: Option<Parents>,
@@ -85,6 +90,9 @@ impl Scan {
         let mut scan = Self {
             bare: without_since(&list.request),
             watermark: start.since.filter(|_| list.cursor.is_some()),
+            known: start.parents,
+            new_parents: start.new_parents,
+            read_parents: Vec::new(),
             token: start.token.filter(|_| list.token.is_some()),
             ask,
             object,
@@ -128,6 +136,7 @@ impl Scan {
             if page.records.is_empty() && !page.last && quiet < QUIET {
                 quiet += 1;
                 self.ignored += page.ignored;
+                self.read_parents = page.parents;
                 continue;
             }
             self.done = page.last;
@@ -151,10 +160,26 @@ impl Scan {
         };
         let cursor = self.list.cursor.as_ref();
         let window = cursor
-            .map(|c| Window::first(c, self.watermark.as_ref(), self.began))
+            .map(|c| Window::first(c, self.since(parent.as_ref()).as_ref(), self.began))
             .unwrap_or_default();
         self.open(parent, window, Pager::default(), false);
         Ok(true)
+    }
+
+    /// The watermark of a list. A parent that no completed scan has read has none: all of it is new.
+    fn since(&self, parent: Option<&ParentPosition>) -> Option<Moment> {
+        let common = self.watermark.clone()?;
+        let Some(parent) = parent else {
+            return Some(common);
+        };
+        match self.known.get(&parent.name()) {
+            // Never beyond what the scan as a whole has seen.
+            Some(own) => Some(match own.order(&common) {
+                Some(std::cmp::Ordering::Less) => own.clone(),
+                _ => common,
+            }),
+            None => self.new_parents.clone(),
+        }
     }
 
     fn open(
@@ -291,6 +316,10 @@ impl Scan {
             .at
             .as_ref()
             .map(|at| ListPosition::new(at.pager.next.clone(), at.pager.read, &at.window));
+        if place.is_none() {
+            self.read_parents
+                .extend(parent.as_ref().map(ParentPosition::name));
+        }
         let last = place.is_none()
             && self
                 .parents
@@ -307,6 +336,7 @@ impl Scan {
             position,
             last,
             token,
+            parents: std::mem::take(&mut self.read_parents),
             ignored: std::mem::take(&mut self.ignored),
         }
     }

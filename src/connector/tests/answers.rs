@@ -82,7 +82,7 @@ async fn a_search_answers_what_it_finds() {
 async fn the_first_rule_that_matches_decides() {
     let server = Server::start(|seen| match seen.index {
         0 => reply(200, json!({"error": "duplicate"})),
-        1 => reply(418, json!({})),
+        1 => reply(418, json!({"id": 4})),
         2 => reply(400, json!({"wait": 0})),
         _ => reply(201, json!({"id": 5})),
     })
@@ -98,7 +98,7 @@ async fn the_first_rule_that_matches_decides() {
         setup.create().await.unwrap_err().class,
         Class::AlreadyExists
     );
-    assert!(setup.create().await.unwrap().id.is_none());
+    assert_eq!(setup.create().await.unwrap().id.unwrap().as_json(), "4");
     let done = setup.create().await.unwrap();
     assert_eq!(done.id.unwrap().as_json(), "5");
     assert_eq!(

@@ -203,6 +203,7 @@ impl Setup {
                     verb,
                     items: &items,
                     idempotency_key: Some("key-1"),
+                    not_after: None,
                 },
             )
             .await

@@ -86,7 +86,7 @@ async fn a_key_never_climbs_out_of_its_place_in_the_path() {
 
 #[tokio::test]
 async fn a_form_is_sent_as_one() {
-    let server = Server::start(|_| reply(200, json!({}))).await;
+    let server = Server::start(|_| reply(200, json!({"id": 1}))).await;
     let more = contacts(json!({"create": {
         "path": "/contacts",
         "body": {"encoding": "Form"},
@@ -136,6 +136,7 @@ async fn write_batch(
                 verb,
                 items: &items,
                 idempotency_key: None,
+                not_after: None,
             },
         )
         .await
@@ -268,6 +269,7 @@ fn requests_may_run_on_any_thread() {
         verb: Verb::Create,
         items: &[],
         idempotency_key: None,
+        not_after: None,
     };
     any_thread(setup.connector.write(setup.object(), write));
     any_thread(setup.connector.get(setup.object(), &id));

@@ -99,6 +99,12 @@ pub(super) fn compile_create(
             "must be more than 0",
         );
     }
+    if spec.batch.is_some() && spec.idempotency_key.is_some() {
+        checker.problem(
+            &format!("{field}.idempotencyKey"),
+            "is of no use with batch: when its answer is lost, the records of a batch are looked for one by one; take one of the two away",
+        );
+    }
     let batch = compile_batch(spec.batch.as_ref(), field, checker);
     Some(CreatePlan {
         request: request?,

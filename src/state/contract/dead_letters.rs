@@ -1,7 +1,7 @@
 //! Dead letters: walking through them, sending them again, dropping them.
 
 use super::*;
-use crate::state::{Pick, Which};
+use crate::state::{Holder, Pick, Which};
 
 fn dead(name: &str, reason: &str) -> Exception {
     let mut exception = exception(name, Trouble::Dead, 5);
@@ -184,7 +184,12 @@ async fn a_version_behind_a_discarded_one_goes_to_work(place: &Place) {
         1
     );
     let found = known(&*store, &session, &["held"]).await.remove(0);
-    assert_eq!(found.link, None);
+    // It stands in the target, and nobody said where: it is never created again.
+    let link = found.link.expect("a link");
+    assert_eq!(
+        (link.target, link.raw),
+        (Some(TargetId::untold()), Fingerprint::UNKNOWN)
+    );
     let promoted = found.exception.expect("the newer version");
     assert_eq!(
         (promoted.trouble, promoted.next, promoted.behind),
@@ -195,10 +200,34 @@ async fn a_version_behind_a_discarded_one_goes_to_work(place: &Place) {
     assert_eq!(promoted.detail.reason, "Promoted");
 }
 
+async fn what_a_person_found_keeps_its_match_value_and_is_no_link_for_lookups(place: &Place) {
+    let store = place.open().await;
+    let session = open(&*store, "a").await;
+    let mut held = dead("held", "NoAnswer");
+    held.trouble = Trouble::Ambiguous;
+    held.entry.matching = Some(7);
+    let mut other = dead("other", "Missing");
+    other.entry.matching = Some(8);
+    commit(&*store, &session, vec![put(held), put(other)]).await;
+    assert_eq!(store.discard(&session, Which::All).await.unwrap(), 2);
+    let holder = async |value| store.by_match(&session, value, &key("x")).await.unwrap();
+    let Some(Holder::Linked(link)) = holder(7).await else {
+        panic!("the match value is free");
+    };
+    assert_eq!(
+        (link.key, link.target),
+        (key("held"), Some(TargetId::untold()))
+    );
+    assert_eq!(holder(8).await, None, "a definite failure holds nothing");
+    let wanted = vec![(sync("a"), key("held"))];
+    assert_eq!(store.linked(wanted).await.unwrap(), [None]);
+}
+
 on_both_stores!(
     dead_letters_are_walked_through_in_the_order_of_bytes,
     a_replayed_one_is_due_at_once_and_starts_anew,
     replay_and_discard_take_a_reason_or_all,
     a_discarded_version_counts_as_dealt_with,
     a_version_behind_a_discarded_one_goes_to_work,
+    what_a_person_found_keeps_its_match_value_and_is_no_link_for_lookups,
 );

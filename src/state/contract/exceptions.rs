@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::{Class, Failure, LookupKey, Moment};
-use crate::state::{Awaited, Pick};
+use crate::state::{Awaited, Holder, Pick};
 
 fn waiting(name: &str, on: &str, wanted: &str) -> Exception {
     let mut exception = exception(name, Trouble::Waiting, 0);
@@ -130,7 +130,7 @@ async fn a_waiting_record_is_found_when_its_link_is_there(place: &Place) {
         put(waiting("z", "unknown", "c1")),
     ];
     commit(&*store, &session, changes).await;
-    assert!(names(&*store, &session, Pick::Linked, 10).await.is_empty());
+    assert!(names(&*store, &session, Pick::Awaited, 10).await.is_empty());
     let targetless = Link {
         target: None,
         ..link("c2\u{0}", 2)
@@ -141,12 +141,12 @@ async fn a_waiting_record_is_found_when_its_link_is_there(place: &Place) {
         vec![Change::Link(link("c1", 1)), Change::Link(targetless)],
     )
     .await;
-    assert_eq!(names(&*store, &session, Pick::Linked, 10).await, ["x"]);
+    assert_eq!(names(&*store, &session, Pick::Awaited, 10).await, ["x"]);
     commit(&*store, &companies, vec![Change::Link(link("c2\u{0}", 2))]).await;
-    let mut found = names(&*store, &session, Pick::Linked, 10).await;
+    let mut found = names(&*store, &session, Pick::Awaited, 10).await;
     found.sort();
     assert_eq!(found, ["x", "y"]);
-    assert_eq!(names(&*store, &session, Pick::Linked, 1).await.len(), 1);
+    assert_eq!(names(&*store, &session, Pick::Awaited, 1).await.len(), 1);
     // It waits no longer, whatever it once waited for.
     commit(
         &*store,
@@ -154,7 +154,58 @@ async fn a_waiting_record_is_found_when_its_link_is_there(place: &Place) {
         vec![put(exception("x", Trouble::Retry, 0))],
     )
     .await;
-    assert_eq!(names(&*store, &session, Pick::Linked, 10).await, ["y"]);
+    assert_eq!(names(&*store, &session, Pick::Awaited, 10).await, ["y"]);
+}
+
+fn matched(name: &str, trouble: Trouble, value: i64) -> Exception {
+    let mut exception = exception(name, trouble, 0);
+    exception.entry.matching = Some(value);
+    exception
+}
+
+async fn a_match_value_is_taken_while_its_holder_is_in_doubt(place: &Place) {
+    let store = place.open().await;
+    let (session, other) = (open(&*store, "a").await, open(&*store, "b").await);
+    let linked = Link {
+        matching: Some(7),
+        ..link("linked", 1)
+    };
+    let changes = vec![
+        put(matched("holder", Trouble::Unknown, 7)),
+        put(matched("waits", Trouble::Waiting, 7)),
+        put(matched("free", Trouble::Waiting, 8)),
+        put(matched("dead", Trouble::Dead, 8)),
+        put(matched("retry", Trouble::Retry, 8)),
+        Change::Link(linked.clone()),
+    ];
+    commit(&*store, &session, changes).await;
+    commit(
+        &*store,
+        &other,
+        vec![put(matched("foreign", Trouble::Unknown, 8))],
+    )
+    .await;
+    let holder = Some(Holder::InDoubt(key("holder")));
+    let by_match = async |value, except| {
+        let found = store.by_match(&session, value, &key(except)).await;
+        found.unwrap()
+    };
+    assert_eq!(by_match(7, "waits").await, holder);
+    // Whoever is in doubt itself does not stand behind itself.
+    assert_eq!(by_match(7, "holder").await, Some(Holder::Linked(linked)));
+    assert_eq!(by_match(8, "x").await, None);
+    assert_eq!(names(&*store, &session, Pick::Awaited, 10).await, ["free"]);
+    commit(
+        &*store,
+        &session,
+        vec![put(matched("holder", Trouble::Ambiguous, 7))],
+    )
+    .await;
+    assert_eq!(by_match(7, "waits").await, holder);
+    commit(&*store, &session, vec![Change::Resolved(key("holder"))]).await;
+    let mut found = names(&*store, &session, Pick::Awaited, 10).await;
+    found.sort();
+    assert_eq!(found, ["free", "waits"]);
 }
 
 async fn everything_is_counted_once(place: &Place) {
@@ -200,5 +251,6 @@ on_both_stores!(
     a_later_exception_replaces_and_a_resolved_one_is_gone,
     what_is_due_comes_oldest_first_and_no_more_than_asked,
     a_waiting_record_is_found_when_its_link_is_there,
+    a_match_value_is_taken_while_its_holder_is_in_doubt,
     everything_is_counted_once,
 );

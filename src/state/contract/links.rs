@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::Moment;
+use crate::state::Holder;
 
 fn full_link() -> Link {
     Link {
@@ -242,16 +243,15 @@ async fn a_link_is_found_by_its_match_value_and_by_its_target(place: &Place) {
         vec![Change::Link(matched("foreign", 5, 50))],
     )
     .await;
-    assert_eq!(
-        store.by_match(&session, 10).await.unwrap(),
-        Some(matched("x", 1, 10))
-    );
+    let by_match = async |value, except| {
+        let found = store.by_match(&session, value, &key(except)).await;
+        found.unwrap()
+    };
+    let x = Some(Holder::Linked(matched("x", 1, 10)));
+    assert_eq!(by_match(10, "y").await, x);
+    assert_eq!(by_match(10, "x").await, None, "nobody else has it");
     for value in [20, 40, 50] {
-        assert_eq!(
-            store.by_match(&session, value).await.unwrap(),
-            None,
-            "{value}"
-        );
+        assert_eq!(by_match(value, "y").await, None, "{value}");
     }
     assert_eq!(
         store.by_target(&session, &target(1)).await.unwrap(),

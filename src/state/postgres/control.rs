@@ -3,7 +3,7 @@
 
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use crate::record::{Fingerprint, SyncName};
+use crate::record::{Fingerprint, SyncName, TargetId};
 use crate::state::{
     Detail, Exception, OnMismatch, Session, StoreError, SyncState, Takeover, Trouble, Which,
     segment,
@@ -130,12 +130,12 @@ async fn hold(
     })
 }
 
-/// The dead letters that are meant, locked: key, detail and entries.
+/// The dead letters that are meant, locked: key, detail, entries and trouble.
 async fn dead_letters(
     tx: &Transaction<'_>,
     session: &Session,
     which: &Which,
-) -> Result<Vec<(Vec<u8>, String, Vec<u8>)>, tokio_postgres::Error> {
+) -> Result<Vec<(Vec<u8>, String, Vec<u8>, i16)>, tokio_postgres::Error> {
     let (key, reason) = match which {
         Which::Key(key) => (Some(key_bytes(key)), None),
         Which::Reason(reason) => (None, Some(reason.as_str())),
@@ -149,14 +149,14 @@ async fn dead_letters(
     .await?;
     let rows = tx
         .query(
-            "SELECT key, detail, entries FROM exception WHERE sync = $1 AND trouble IN (3, 4)
+            "SELECT key, detail, entries, trouble FROM exception WHERE sync = $1 AND trouble IN (3, 4)
                AND ($2::bytea IS NULL OR key = $2) AND ($3::text IS NULL OR reason = $3)",
             &[&session.id, &key, &reason],
         )
         .await?;
     Ok(rows
         .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
         .collect())
 }
 
@@ -169,7 +169,7 @@ pub async fn replay(
     let tx = client.transaction().await?;
     let letters = dead_letters(&tx, session, which).await?;
     let (mut keys, mut details) = (Vec::new(), Vec::new());
-    for (key, detail, _) in letters {
+    for (key, detail, ..) in letters {
         let detail: Detail = serde_json::from_str(&detail).unwrap_or_default();
         keys.push(key);
         details.push(json(&Detail {
@@ -199,8 +199,9 @@ pub async fn replay(
     Ok(changed)
 }
 
-/// Dead letters are dropped; the version that was seen is kept as dealt with. Of an ambiguous one with a newer
-/// version behind it, the newer one goes back to work.
+/// Dead letters are dropped; the version that was seen is kept as dealt with. An ambiguous one stands in the
+/// target then: its match value stays taken, and it is never created again. A newer version behind it goes
+/// back to work.
 pub async fn discard(
     client: &mut Client,
     session: &Session,
@@ -208,19 +209,23 @@ pub async fn discard(
 ) -> Result<u64, tokio_postgres::Error> {
     let tx = client.transaction().await?;
     let letters = dead_letters(&tx, session, which).await?;
-    let (mut keys, mut seen, mut promoted) = (Vec::new(), (Vec::new(), Vec::new()), Vec::new());
-    for (key, _, entries) in letters {
+    let (mut keys, mut seen, mut promoted) = (Vec::new(), Seen::default(), Vec::new());
+    for (key, _, entries, trouble) in letters {
         let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
         let Some(entry) = entries.next() else {
             continue;
         };
-        match entries.next() {
-            Some(behind) => promoted.push(promotion(behind)),
-            None => {
-                seen.0.push(key.clone());
-                seen.1.push(Print(entry.raw));
-            }
+        let behind = entries.next();
+        let there = Trouble::from_code(trouble.into()) == Some(Trouble::Ambiguous);
+        if there || behind.is_none() {
+            let raw = behind.as_ref().map_or(entry.raw, |_| Fingerprint::UNKNOWN);
+            seen.keys.push(key.clone());
+            seen.raws.push(Print(raw));
+            seen.targets
+                .push(there.then(TargetId::untold).map(|t| t.as_json().to_owned()));
+            seen.matching.push(entry.matching.filter(|_| there));
         }
+        promoted.extend(behind.map(promotion));
         keys.push(key);
     }
     tx.execute(
@@ -234,13 +239,33 @@ pub async fn discard(
         .for_each(|exception| rows.push(session.id, exception));
     tx.execute(EXCEPTION_PUT, &rows.values()).await?;
     tx.execute(
-        "INSERT INTO link (sync, key, raw, mapped) SELECT $1, s.key, s.raw, $4 FROM unnest($2::bytea[], $3::bytea[]) AS s (key, raw)
-         ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw",
-        &[&session.id, &seen.0, &seen.1, &Print(Fingerprint::UNKNOWN)],
+        "INSERT INTO link (sync, key, raw, target, matching, mapped)
+         SELECT $1, s.key, s.raw, s.target, s.matching, $6
+         FROM unnest($2::bytea[], $3::bytea[], $4::text[], $5::int8[]) AS s (key, raw, target, matching)
+         ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw, mapped = CASE WHEN excluded.target IS NULL
+             THEN link.mapped ELSE excluded.mapped END,
+           target = coalesce(link.target, excluded.target), matching = coalesce(excluded.matching, link.matching)",
+        &[
+            &session.id,
+            &seen.keys,
+            &seen.raws,
+            &seen.targets,
+            &seen.matching,
+            &Print(Fingerprint::UNKNOWN),
+        ],
     )
     .await?;
     tx.commit().await?;
     Ok(keys.len() as u64)
+}
+
+/// Rows of links for versions that were dropped.
+#[derive(Default)]
+struct Seen {
+    keys: Vec<Vec<u8>>,
+    raws: Vec<Print>,
+    targets: Vec<Option<String>>,
+    matching: Vec<Option<i64>>,
 }
 
 /// A version that waited behind a dead letter, due at once.

@@ -28,8 +28,8 @@ use tokio_postgres::NoTls;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Exception, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError, Stored,
-    SyncState, Takeover, Totals, Which,
+    Change, Exception, Holder, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError,
+    Stored, SyncState, Takeover, Totals, Which,
 };
 use connect::{ANSWER, Access};
 use read::Reader;
@@ -200,9 +200,10 @@ impl Store for PostgresStore {
         &self,
         session: &Session,
         matching: i64,
-    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
-        let id = session.id;
-        async move { self.reader().await?.by_match(id, matching).await }.boxed()
+        except: &Key,
+    ) -> BoxFuture<'_, Result<Option<Holder>, StoreError>> {
+        let (id, except) = (session.id, except.clone());
+        async move { self.reader().await?.by_match(id, matching, &except).await }.boxed()
     }
 
     fn by_target(

@@ -9,8 +9,8 @@ use tokio_postgres::types::ToSql;
 
 use crate::record::{Fingerprint, Key, Moment, SyncName, TargetId};
 use crate::state::{
-    Detail, Exception, Known, Link, Millis, Pick, Session, StoreError, Stored, SyncState, Totals,
-    Trouble, segment,
+    Detail, Exception, Holder, Known, Link, Millis, Pick, Session, StoreError, Stored, SyncState,
+    Totals, Trouble, segment,
 };
 
 use super::error::translate;
@@ -128,21 +128,36 @@ impl Reader {
         let sql = "SELECT l.target FROM unnest($1::text[], $2::text[], $3::bytea[])
                      WITH ORDINALITY AS w (namespace, name, key, place)
                    LEFT JOIN sync s ON s.namespace = w.namespace AND s.name = w.name
-                   LEFT JOIN link l ON l.sync = s.id AND l.key = w.key
+                   LEFT JOIN link l ON l.sync = s.id AND l.key = w.key AND l.target <> 'null'
                    ORDER BY w.place";
         let rows = self.query(sql, &[&namespaces, &names, &keys]).await?;
         Ok(rows.iter().map(|row| target(row, 0)).collect())
     }
 
-    pub async fn by_match(&self, sync: i64, matching: i64) -> Result<Option<Link>, StoreError> {
+    pub async fn by_match(
+        &self,
+        sync: i64,
+        matching: i64,
+        except: &Key,
+    ) -> Result<Option<Holder>, StoreError> {
         let sql = format!(
-            "SELECT {LINK} FROM link l WHERE l.sync = $1 AND l.matching = $2 AND l.target IS NOT NULL LIMIT 1"
+            "SELECT {LINK}, d.key FROM (SELECT 1) AS one
+             LEFT JOIN LATERAL (SELECT key FROM exception
+               WHERE sync = $1 AND matching = $2 AND trouble IN (1, 4) AND key <> $3 LIMIT 1) d ON true
+             LEFT JOIN LATERAL (SELECT * FROM link
+               WHERE sync = $1 AND matching = $2 AND target IS NOT NULL AND key <> $3 LIMIT 1) l ON true"
         );
-        Ok(self
-            .query(&sql, &[&sync, &matching])
-            .await?
-            .first()
-            .map(link))
+        let rows = self
+            .query(&sql, &[&sync, &matching, &key_bytes(except)])
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        if let Some(key) = row.get::<_, Option<&[u8]>>(8) {
+            return Ok(Some(Holder::InDoubt(key_of(key))));
+        }
+        let there = row.get::<_, Option<&[u8]>>(0).is_some();
+        Ok(there.then(|| Holder::Linked(link(row))))
     }
 
     pub async fn by_target(&self, sync: i64, id: &TargetId) -> Result<Option<Link>, StoreError> {
@@ -172,12 +187,16 @@ impl Reader {
                 );
                 self.query(&sql, &[&sync, now, &limit]).await?
             }
-            Pick::Linked => {
+            Pick::Awaited => {
                 let sql = format!(
-                    "SELECT {EXCEPTION} FROM exception e
-                     JOIN sync s ON s.namespace = e.wait_namespace AND s.name = e.wait_name
-                     JOIN link l ON l.sync = s.id AND l.key = e.wait_key AND l.target IS NOT NULL
-                     WHERE e.sync = $1 AND e.trouble = 2 LIMIT $2"
+                    "SELECT {EXCEPTION} FROM exception e WHERE e.sync = $1 AND e.trouble = 2
+                       AND CASE WHEN e.wait_name IS NULL
+                         THEN NOT EXISTS (SELECT 1 FROM exception d WHERE d.sync = e.sync AND d.matching = e.matching
+                           AND d.trouble IN (1, 4) AND d.key <> e.key)
+                         ELSE EXISTS (SELECT 1 FROM sync s JOIN link l ON l.sync = s.id
+                           WHERE s.namespace = e.wait_namespace AND s.name = e.wait_name
+                             AND l.key = e.wait_key AND l.target <> 'null') END
+                     LIMIT $2"
                 );
                 self.query(&sql, &[&sync, &limit]).await?
             }
@@ -257,6 +276,10 @@ pub fn state(place: &str, sync: &SyncName, text: &str) -> Result<SyncState, Stor
     })
 }
 
+fn key_of(bytes: &[u8]) -> Key {
+    Key::from_text(String::from_utf8_lossy(bytes))
+}
+
 fn target(row: &Row, column: usize) -> Option<TargetId> {
     row.get::<_, Option<String>>(column)
         .map(TargetId::from_json)
@@ -267,7 +290,7 @@ fn link(row: &Row) -> Link {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let moment_text: Option<&[u8]> = row.get(5);
     Link {
-        key: Key::from_text(text(row.get(0))),
+        key: key_of(row.get(0)),
         target: target(row, 1),
         raw: Fingerprint::from_slice(row.get(2)),
         mapped: Fingerprint::from_slice(row.get(3)),

@@ -16,7 +16,8 @@ pub const NAME: &str = "syncline";
 const MIGRATING: i64 = 0x5379_6e63_6c69_6e65;
 
 /// The statements that lead to version 1, 2, …; one that was released is never changed.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE sync (
   id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   namespace text COLLATE \"C\" NOT NULL,
@@ -68,7 +69,12 @@ CREATE TABLE value (
   name text COLLATE \"C\" PRIMARY KEY,
   content bytea NOT NULL
 );
-"];
+",
+    "
+ALTER TABLE exception ADD COLUMN matching int8;
+CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS NOT NULL;
+",
+];
 
 /// The version of the tables; `None` where there are none.
 async fn version(client: &impl GenericClient) -> Result<Option<i64>, tokio_postgres::Error> {

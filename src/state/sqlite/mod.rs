@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Exception, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError, Stored,
-    SyncState, Totals, Which,
+    Change, Exception, Holder, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError,
+    Stored, SyncState, Totals, Which,
 };
 use write::WriteError;
 
@@ -287,9 +287,10 @@ impl Store for SqliteStore {
         &self,
         session: &Session,
         matching: i64,
-    ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
-        let id = session.id;
-        self.read(move |db| read::by_match(db, id, matching))
+        except: &Key,
+    ) -> BoxFuture<'_, Result<Option<Holder>, StoreError>> {
+        let (id, except) = (session.id, except.clone());
+        self.read(move |db| read::by_match(db, id, matching, &except))
     }
 
     fn by_target(

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::record::{Fingerprint, Key, Moment, SyncName, TargetId};
 use crate::state::{
-    Detail, Exception, Known, Link, Millis, Pick, Session, Stored, SyncState, Totals, Trouble,
-    segment,
+    Detail, Exception, Holder, Known, Link, Millis, Pick, Session, Stored, SyncState, Totals,
+    Trouble, segment,
 };
 
 const LINK: &str = "SELECT key, target, raw, mapped, moment, matching, fields FROM link";
@@ -145,7 +145,8 @@ pub fn linked(
     wanted: &[(SyncName, Key)],
 ) -> rusqlite::Result<Vec<Option<TargetId>>> {
     let mut statement = db.prepare_cached(
-        "SELECT l.target FROM sync s JOIN link l ON l.sync = s.id AND l.key = ?3 WHERE s.namespace = ?1 AND s.name = ?2",
+        "SELECT l.target FROM sync s JOIN link l ON l.sync = s.id AND l.key = ?3
+         WHERE s.namespace = ?1 AND s.name = ?2 AND l.target <> 'null'",
     )?;
     wanted
         .iter()
@@ -160,12 +161,29 @@ pub fn linked(
         .collect()
 }
 
-pub fn by_match(db: &Connection, sync: i64, matching: i64) -> rusqlite::Result<Option<Link>> {
-    db.prepare_cached(&format!(
-        "{LINK} WHERE sync = ? AND matching = ? AND target IS NOT NULL LIMIT 1"
-    ))?
-    .query_row(params![sync, matching], read_link)
-    .optional()
+pub fn by_match(
+    db: &Connection,
+    sync: i64,
+    matching: i64,
+    except: &Key,
+) -> rusqlite::Result<Option<Holder>> {
+    // Doubt first: a create that is confirmed between the two is found as a link.
+    let in_doubt: Option<String> = db
+        .prepare_cached(
+            "SELECT key FROM exception WHERE sync = ? AND matching = ? AND trouble IN (1, 4) AND key <> ? LIMIT 1",
+        )?
+        .query_row(params![sync, matching, except.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(key) = in_doubt {
+        return Ok(Some(Holder::InDoubt(Key::from_text(key))));
+    }
+    let link = db
+        .prepare_cached(&format!(
+            "{LINK} WHERE sync = ? AND matching = ? AND key <> ? AND target IS NOT NULL LIMIT 1"
+        ))?
+        .query_row(params![sync, matching, except.as_str()], read_link)
+        .optional()?;
+    Ok(link.map(Holder::Linked))
 }
 
 pub fn by_target(db: &Connection, sync: i64, target: &TargetId) -> rusqlite::Result<Option<Link>> {
@@ -190,11 +208,14 @@ pub fn exceptions(
             ))?
             .query_map(params![sync, now, limit], read_exception)?
             .collect(),
-        Pick::Linked => db
+        Pick::Awaited => db
             .prepare_cached(&format!(
-                "{EXCEPTION} JOIN sync s ON s.namespace = e.wait_namespace AND s.name = e.wait_name
-                 JOIN link l ON l.sync = s.id AND l.key = e.wait_key AND l.target IS NOT NULL
-                 WHERE e.sync = ? AND e.trouble = 2 LIMIT ?"
+                "{EXCEPTION} WHERE e.sync = ? AND e.trouble = 2 AND CASE WHEN e.wait_name IS NULL
+                   THEN NOT EXISTS (SELECT 1 FROM exception d WHERE d.sync = e.sync AND d.matching = e.matching
+                     AND d.trouble IN (1, 4) AND d.key <> e.key)
+                   ELSE EXISTS (SELECT 1 FROM sync s JOIN link l ON l.sync = s.id WHERE s.namespace = e.wait_namespace
+                     AND s.name = e.wait_name AND l.key = e.wait_key AND l.target <> 'null') END
+                 LIMIT ?"
             ))?
             .query_map(params![sync, limit], read_exception)?
             .collect(),

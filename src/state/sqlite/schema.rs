@@ -19,7 +19,8 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// The statements that lead to version 1, 2, …, kept in `PRAGMA user_version`; one that was released is never
 /// changed.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE sync (
   id INTEGER PRIMARY KEY,
   namespace TEXT NOT NULL,
@@ -72,7 +73,12 @@ CREATE TABLE value (
   name TEXT PRIMARY KEY,
   content BLOB NOT NULL
 ) WITHOUT ROWID;
-"];
+",
+    "
+ALTER TABLE exception ADD COLUMN matching INTEGER;
+CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS NOT NULL;
+",
+];
 
 /// Opens the database for writing. Tables of an older version are brought up to date when Syncs are to be run
 /// (`runs`), and refused otherwise: another process may be using them.

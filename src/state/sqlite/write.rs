@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::link;
-use crate::record::{Fingerprint, SyncName};
+use crate::record::{Fingerprint, SyncName, TargetId};
 use crate::state::{
     Change, Exception, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment,
 };
@@ -110,8 +110,8 @@ fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<()
     let entries = segment::encode(std::iter::once(&exception.entry).chain(&exception.behind));
     db.prepare_cached(
         "INSERT OR REPLACE INTO exception
-           (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, detail, entries)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, matching, detail, entries)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         sync,
@@ -122,6 +122,7 @@ fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<()
         awaits.map(|a| a.sync.namespace.as_str()),
         awaits.map(|a| a.sync.name.as_str()),
         awaits.map(|a| a.lookup.key.as_str()),
+        exception.entry.matching,
         to_json(&exception.detail)?,
         entries,
     ])?;
@@ -241,18 +242,19 @@ pub fn replay(db: &Connection, session: &Session, which: &Which) -> Result<u64, 
     Ok(changed as u64)
 }
 
-/// Dead letters are dropped; the version that was seen is kept as dealt with. Of an ambiguous one
-/// with a newer version behind it, the newer one goes back to work.
+/// Dead letters are dropped; the version that was seen is kept as dealt with. An ambiguous one stands
+/// in the target then: its match value stays taken, and it is never created again. A newer version
+/// behind it goes back to work.
 pub fn discard(db: &Connection, session: &Session, which: &Which) -> Result<u64, WriteError> {
     let (key, reason) = selection(which);
-    let rows: Vec<(String, Vec<u8>)> = db
-        .prepare(&format!("SELECT key, entries {DEAD_LETTERS}"))?
+    let rows: Vec<(String, Vec<u8>, i64)> = db
+        .prepare(&format!("SELECT key, entries, trouble {DEAD_LETTERS}"))?
         .query_map(params![session.id, key, reason], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?
         .collect::<Result<_, _>>()?;
     let count = rows.len() as u64;
-    for (key, entries) in rows {
+    for (key, entries, trouble) in rows {
         let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
         let Some(entry) = entries.next() else {
             continue;
@@ -261,7 +263,26 @@ pub fn discard(db: &Connection, session: &Session, which: &Which) -> Result<u64,
             "DELETE FROM exception WHERE sync = ? AND key = ?",
             params![session.id, key],
         )?;
-        if let Some(behind) = entries.next() {
+        let behind = entries.next();
+        let there = Trouble::from_code(trouble) == Some(Trouble::Ambiguous);
+        if there || behind.is_none() {
+            let raw = behind.as_ref().map_or(entry.raw, |_| Fingerprint::UNKNOWN);
+            db.execute(
+                "INSERT INTO link (sync, key, target, raw, mapped, matching) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw,
+                   mapped = CASE WHEN excluded.target IS NULL THEN mapped ELSE excluded.mapped END,
+                   target = coalesce(target, excluded.target), matching = coalesce(excluded.matching, matching)",
+                params![
+                    session.id,
+                    key,
+                    there.then(TargetId::untold).as_ref().map(|t| t.as_json()),
+                    raw.to_bytes(),
+                    Fingerprint::UNKNOWN.to_bytes(),
+                    entry.matching.filter(|_| there),
+                ],
+            )?;
+        }
+        if let Some(behind) = behind {
             let detail = crate::state::Detail {
                 reason: "Promoted".into(),
                 remap: true,
@@ -278,17 +299,6 @@ pub fn discard(db: &Connection, session: &Session, which: &Which) -> Result<u64,
                     detail,
                     behind: None,
                 },
-            )?;
-        } else {
-            db.execute(
-                "INSERT INTO link (sync, key, raw, mapped) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw",
-                params![
-                    session.id,
-                    key,
-                    entry.raw.to_bytes(),
-                    Fingerprint::UNKNOWN.to_bytes()
-                ],
             )?;
         }
     }

@@ -283,3 +283,45 @@ async fn a_last_page_without_its_token_is_an_error() {
     let system = System::new(delta(), |_: &Asked| json!({"value": []}).into());
     assert!(system.failure().await.message.contains("no token at delta"));
 }
+
+#[tokio::test]
+async fn a_parent_begins_at_start_until_a_scan_has_read_it() {
+    let cursor = json!({"path": "at", "start": "2020-01-01T00:00:00Z", "sendAs": query("since")});
+    let system = System::new(
+        json!({
+            "path": "/${parent.value}/things",
+            "forEach": [{"values": ["eu", "us", "jp"]}],
+            "cursor": {"field": cursor},
+        }),
+        nothing,
+    );
+    let pages = system.pages(ScanStart::default()).await.unwrap();
+    let [eu, us, jp] = pages
+        .iter()
+        .flat_map(|p| p.parents.clone())
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("three parents were read");
+    };
+    assert!(eu != us && us != jp);
+    system.becomes(nothing);
+    // The scan before did not see jp, and us was last seen ten days ago.
+    let start = || ScanStart {
+        parents: Arc::new([(eu, Moment::Time(NOW)), (us, Moment::Time(NOW - 10 * DAY))].into()),
+        ..since(NOW - DAY)
+    };
+    system.pages(start()).await.unwrap();
+    let expected = [
+        "2024-05-31T00:00:00Z",
+        "2024-05-22T00:00:00Z",
+        "2020-01-01T00:00:00Z",
+    ];
+    assert_eq!(system.sent("since"), expected);
+    system.becomes(nothing);
+    let backfill = ScanStart {
+        new_parents: Some(Moment::Time(NOW - 30 * DAY)),
+        ..start()
+    };
+    system.pages(backfill).await.unwrap();
+    assert_eq!(system.sent("since")[2], "2024-05-02T00:00:00Z");
+}

@@ -1,0 +1,159 @@
+//! What was left or comes back: the outbox at start, and exceptions that are due or can go on.
+//! Fills the flights of `worker`; what happens to them is decided elsewhere.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::state::{Change, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
+
+use super::flight::{Base, Flight, Forced, Home};
+use super::{Event, LOOK_EVERY, MOST_DUE, MOST_FLIGHTS, Mode, Worker, now};
+
+/// Milliseconds until more exceptions are asked for when there were more than fit.
+const SOON: Millis = 20;
+
+impl Worker {
+    /// Takes the outbox up again as the last worker left it.
+    pub(super) async fn recover(&mut self) -> Result<(), StoreError> {
+        let mut changes = Vec::new();
+        for stored in self.setup.store.outbox(&self.session).await? {
+            let number = stored.number;
+            self.state.next_segment = self.state.next_segment.max(number + 1);
+            let bytes = stored.entries.iter().map(|e| e.source.len()).sum();
+            self.flights
+                .add_segment(number, stored.states.clone(), bytes);
+            self.dirty_segments.insert(number);
+            let open: Vec<_> = stored
+                .entries
+                .into_iter()
+                .zip(stored.states)
+                .enumerate()
+                .filter(|(_, (_, s))| *s != mark::DONE)
+                .collect();
+            let keys = open
+                .iter()
+                .map(|(_, (entry, _))| entry.key.clone())
+                .collect();
+            let known = self.setup.store.known(&self.session, keys, true).await?;
+            for ((index, (entry, state)), known) in open.into_iter().zip(known) {
+                let home = Home::Segment { number, index };
+                let mut flight = Flight::new(entry, home, Base::of(known.link.as_ref()));
+                flight.durable = true;
+                // It may have been sent: the next version is compared with nothing, also one that is as
+                // the link says.
+                flight.base.forget();
+                if state == mark::CREATING && flight.base.target.is_none() {
+                    flight.forced = Some(Forced::Resolve);
+                    flight.detail.first_sent = Some(flight.entry.seen);
+                }
+                match known.exception {
+                    Some(mut exception)
+                        if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
+                    {
+                        exception.behind = Some(flight.entry);
+                        changes.push(Change::Exception(exception));
+                        self.flights.set_mark(home, mark::DONE);
+                        continue;
+                    }
+                    Some(exception) => changes.push(Change::Resolved(exception.entry.key)),
+                    None => {}
+                }
+                let (matching, in_doubt) = (flight.entry.matching, flight.forced.is_some());
+                let id = self.flights.add(flight);
+                if in_doubt && let Some(value) = matching {
+                    // Nobody else may create a record with this match value before this one's fate is known.
+                    self.flights.claim_matching(value, id);
+                }
+            }
+        }
+        let segments = std::mem::take(&mut self.dirty_segments);
+        changes.extend(self.flights.marks(&segments));
+        if !changes.is_empty() {
+            self.commit(changes).await?;
+        }
+        for id in self.flights.heads() {
+            self.ready(id);
+        }
+        Ok(())
+    }
+
+    /// Asks for exceptions that are due.
+    pub(super) fn ask_due(&mut self) {
+        let at = now();
+        if self.asking_due || self.due.is_none_or(|due| due > at) || !self.takes_exceptions() {
+            return;
+        }
+        self.due = None;
+        self.ask(Pick::Due(at), at);
+    }
+
+    /// Whether there is room for more exceptions, and time.
+    pub(super) fn takes_exceptions(&self) -> bool {
+        self.flights.len() + MOST_DUE <= MOST_FLIGHTS && !self.out_of_patience()
+    }
+
+    /// A command beside this process may have replayed or discarded dead letters.
+    pub(super) fn look_around(&mut self) {
+        if self.has_exceptions
+            && matches!(self.setup.mode, Mode::Watch)
+            && self.last_look.elapsed() > LOOK_EVERY
+        {
+            self.last_look = Instant::now();
+            self.due = Some(now());
+            self.linked.mark_changed();
+        }
+    }
+
+    /// Asks for waiting records that can go on.
+    pub(super) fn ask_linked(&mut self) {
+        self.ask(Pick::Awaited, now());
+    }
+
+    fn ask(&mut self, pick: Pick, at: Millis) {
+        self.asking_due = true;
+        let (store, session) = (self.setup.store.clone(), self.session.clone());
+        self.push(async move {
+            let found = store.exceptions(&session, pick, MOST_DUE).await?;
+            let keys = found.iter().map(|e| e.entry.key.clone()).collect();
+            let known = store.known(&session, keys, false).await?;
+            let next = store.next_due(&session, at).await?;
+            Ok(Event::Due(found.into_iter().zip(known).collect(), next))
+        });
+    }
+
+    pub(super) fn take_due(&mut self, found: Vec<(Exception, Known)>, next: Option<Millis>) {
+        self.asking_due = false;
+        let full = found.len() == MOST_DUE;
+        let mut taken = 0;
+        for (exception, known) in found {
+            if self.flights.has(&exception.entry.key) {
+                continue;
+            }
+            taken += 1;
+            let mut flight = Flight::new(
+                exception.entry,
+                Home::Exception,
+                Base::of(known.link.as_ref()),
+            );
+            flight.durable = true;
+            if exception.trouble != Trouble::Waiting {
+                flight.detail = exception.detail;
+            } else if exception.detail.awaits.is_some() {
+                flight.detail.remap = true;
+            }
+            flight.behind = exception.behind;
+            if exception.trouble == Trouble::Unknown {
+                flight.forced = Some(Forced::Resolve);
+            } else if flight.detail.remap {
+                flight.entry.body = Bytes::new();
+            }
+            let id = self.flights.add(flight);
+            self.ready(id);
+        }
+        let soon = (full && taken > 0).then(|| now() + SOON);
+        self.due = [self.due, next, soon].into_iter().flatten().min();
+        if full && taken > 0 && self.has_waiting {
+            self.linked.mark_changed();
+        }
+    }
+}
