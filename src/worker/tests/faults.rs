@@ -95,6 +95,7 @@ async fn a_create_that_exists_already_and_is_not_found_ends_in_dead_letters() {
     let mut bench = Bench::new(|_, asked| (asked.method == "POST").then(|| (409, json!({})))).await;
     bench.spec["crm"]["responses"] = json!([{"when": "status == 409", "class": "AlreadyExists"}]);
     bench.source(customers(1));
+    bench.run().await;
     while bench.dead_letters().await.is_empty() {
         bench.run().await;
         assert!(
