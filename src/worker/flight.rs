@@ -318,8 +318,8 @@ impl Flights {
 
     /// Gives a flight its match value if nobody has it.
     pub fn claim_matching(&mut self, value: i64, id: FlightId) {
-        if !self.matching.contains_key(&value) {
-            self.matching.insert(value, VecDeque::new());
+        if let std::collections::hash_map::Entry::Vacant(free) = self.matching.entry(value) {
+            free.insert(VecDeque::new());
             self.all[id].holding = Some(value);
         }
     }

@@ -1,8 +1,10 @@
 //! The sync worker: runs one Plan. A shell around the pure rooms: one task owns all state of a Sync,
 //! futures bring it pages, answers and durable commits. Started by `runtime`.
 
+mod answer;
 mod crash;
 mod digest;
+mod event;
 mod flight;
 mod fresh;
 mod outcome;
@@ -34,15 +36,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::connector::{Answer, Found, Parents};
+use crate::connector::Parents;
 use crate::plan::Plan;
-use crate::record::{Failure, Key, Verb};
-use crate::state::{
-    Change, Counts, Exception, Known, Link, Millis, RunReport, Session, StoreError, SyncState,
-};
+use crate::record::Failure;
+use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use setup::{Board, Mode, Progress, RunError, Setup};
 
-use flight::{FlightId, Flights};
+use event::{Event, Finished, Match, Searched, Work};
+use flight::Flights;
 use scan::Reading;
 
 /// Segments on their way at once, and pages before they become one. Many small pages are needed to
@@ -67,49 +68,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Failures to reach the target in a row before a run gives up.
 const MOST_OUTAGES: u32 = 6;
-
-/// What a finished future brings.
-enum Event {
-    Page(
-        Box<Reading>,
-        Result<Option<crate::connector::Page>, Failure>,
-    ),
-    Known(Box<digest::Digest>),
-    /// T1 of a page is durable: these flights may be sent.
-    Committed(Vec<FlightId>, usize),
-    /// The same of a page that pages after it may not be judged without.
-    Filed(Vec<FlightId>),
-    /// This version is kept in the store behind one in doubt.
-    Blocked(FlightId),
-    /// T2: these creates may be sent.
-    Noted(Vec<FlightId>),
-    /// T3: these outcomes are durable.
-    Settled(Vec<outcome::Outcome>),
-    Searched(FlightId, Box<Searched>),
-    Answered(Vec<FlightId>, Verb, Answer),
-    /// Exceptions that are due, and when the next one will be.
-    Due(Vec<(Exception, Known)>, Option<Millis>),
-    Remapped(FlightId, crate::mapping::Links),
-}
-
-/// What was found for a match value.
-enum Searched {
-    /// Our own links have it.
-    Linked(Link),
-    /// Another record with this match value may have been created.
-    InDoubt(Key),
-    /// What the target returned.
-    Target(Result<Vec<Match>, Failure>),
-}
-
-/// A target record that was found, and which other source record is linked to it.
-struct Match {
-    found: Found,
-    owner: Option<Link>,
-}
-
-type Finished = Result<Event, StoreError>;
-type Work = BoxFuture<'static, Finished>;
 
 /// The task of one Sync.
 pub struct Worker {

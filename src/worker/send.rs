@@ -181,11 +181,11 @@ impl Worker {
         let wanted = |worker: &Self, id: FlightId| {
             let flight = worker.flights.get(id);
             let step = route(&plan, flight.base.target.is_some());
-            flight.forced.is_none()
-                && !flight.alone
+            let plain = flight.forced.is_none() && !flight.alone && !flight.base.untold();
+            let same = flight.base.exists && flight.base.mapped == flight.entry.mapped;
+            plain
+                && !same
                 && !flight.entry.body.is_empty()
-                && !flight.base.untold()
-                && !(flight.base.exists && flight.base.mapped == flight.entry.mapped)
                 && matches!(
                     (verb, step),
                     (Verb::Update, Step::Update) | (Verb::Upsert, Step::Upsert)

@@ -1,20 +1,17 @@
-//! Outcomes: what an answer does to a record, committed in groups as T3.
+//! Outcomes are committed in groups as T3: links, exceptions and marks, and what a flight knows then.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::connector::{Answer, Done};
-use crate::pipeline::decide::{Attempt, Next, decide};
-use crate::record::{Class, Failure, Fingerprint, Verb};
-use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
+use crate::state::{Change, Exception, Known, Trouble, mark};
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
-use super::flight::{Doing, FlightId, Forced, Home};
+use super::flight::{Doing, Home};
 use super::outcome::{Ending, Outcome, applied_link, base_link, complete, number};
 use super::prepare::touched;
 use super::resolve::promoted;
-use super::{Event, MOST_OUTAGES, Mode, RunError, Worker, backoff, now};
+use super::{Event, Worker};
 
 /// Outcomes that are committed without waiting for more, as long as answers come in.
 const WORTH_A_COMMIT: usize = 256;
@@ -22,219 +19,6 @@ const WORTH_A_COMMIT: usize = 256;
 pub(super) const GATHER: Duration = Duration::from_millis(2);
 
 impl Worker {
-    /// The target answered a write.
-    pub(super) fn answered(&mut self, ids: &[FlightId], verb: Verb, answer: Answer) {
-        self.busy -= 1;
-        match answer {
-            Answer::Items(results) => {
-                self.outages = 0;
-                for (id, result) in ids.iter().zip(results) {
-                    match result {
-                        Ok(done) => self.applied(*id, verb, done),
-                        Err(failure) => self.failed(*id, verb, &failure, false),
-                    }
-                }
-            }
-            Answer::Whole(failure) => {
-                if failure.sent {
-                    self.outages = 0;
-                }
-                for id in ids {
-                    self.failed(*id, verb, &failure, ids.len() > 1);
-                }
-            }
-        }
-    }
-
-    fn applied(&mut self, id: FlightId, verb: Verb, done: Done) {
-        let flight = self.flights.get(id);
-        let created = verb == Verb::Create || (verb == Verb::Upsert && !flight.base.exists);
-        let target = done.id.or_else(|| flight.base.target.clone());
-        self.conclude(Outcome {
-            id,
-            ending: Ending::Applied { target, created },
-        });
-    }
-
-    fn failed(&mut self, id: FlightId, verb: Verb, failure: &Failure, batched: bool) {
-        let flight = self.flights.get(id);
-        let at = now();
-        let since = if flight.detail.since == 0 {
-            at
-        } else {
-            flight.detail.since
-        };
-        let attempt = Attempt {
-            verb,
-            attempts: flight.detail.attempts,
-            age_ms: at - since,
-            batched,
-            sent_ms: at - flight.detail.first_sent.unwrap_or(flight.entry.seen),
-            searchable: flight.entry.matching.is_some(),
-            in_doubt: flight.forced == Some(Forced::Resolve),
-        };
-        let next = decide(self.plan(), attempt, failure);
-        let retry = self.plan().target.connection.retry;
-        let delay = backoff(retry.initial_delay, retry.max_delay, attempt.attempts);
-        let before = flight.detail.clone();
-        let detail = |reason: &str| {
-            Box::new(Detail {
-                reason: reason.into(),
-                message: failure.message.clone(),
-                attempts: attempt.attempts + 1,
-                since,
-                failure: Some(failure.clone()),
-                ..before.clone()
-            })
-        };
-        let at_next = at + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
-        let trouble = |trouble, next, detail, in_doubt| Outcome {
-            id,
-            ending: Ending::Trouble {
-                trouble,
-                next,
-                detail,
-                in_doubt,
-            },
-        };
-        let outcome = match next {
-            Next::Hold => {
-                self.not_carried_out(id);
-                return self.hold(id, failure, delay);
-            }
-            Next::Stall => {
-                let error = self.target_error(failure.clone());
-                self.error.get_or_insert(error);
-                self.not_carried_out(id);
-                return self.requeue(id);
-            }
-            Next::Split => {
-                self.flights.get_mut(id).alone = true;
-                return self.requeue(id);
-            }
-            Next::Adopt => {
-                self.flights.get_mut(id).forced = Some(Forced::Adopt);
-                return self.requeue(id);
-            }
-            Next::Recreate => return self.recreate(id),
-            Next::Skip => Outcome::skipped(id),
-            Next::Retry { in_doubt } => {
-                trouble(Trouble::Retry, at_next, detail("Transient"), in_doubt)
-            }
-            Next::Resend => trouble(Trouble::Unknown, at_next, detail("Unanswered"), true),
-            Next::Resolve => trouble(
-                Trouble::Unknown,
-                at + self.index_lag().min(at_next - at),
-                detail("Unanswered"),
-                true,
-            ),
-            Next::Ambiguous => {
-                let mut outcome = Outcome::ambiguous(id, attempt.sent_ms);
-                if let Ending::Trouble { detail, .. } = &mut outcome.ending {
-                    detail.failure = Some(failure.clone());
-                    detail.attempts = attempt.attempts + 1;
-                }
-                outcome
-            }
-            Next::Dead(reason) => {
-                self.count_forbidden(failure);
-                trouble(
-                    Trouble::Dead,
-                    0,
-                    detail(reason),
-                    matches!(
-                        failure.class,
-                        Class::Transient | Class::Ambiguous | Class::InFlight
-                    ),
-                )
-            }
-        };
-        self.conclude(outcome);
-    }
-
-    pub(super) fn index_lag(&self) -> i64 {
-        let lag = self
-            .plan()
-            .target
-            .object
-            .find
-            .as_ref()
-            .map_or(Duration::ZERO, |find| find.index_lag);
-        i64::try_from(lag.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// A create that the target surely did not carry out is noted down no more: after this run it must
-    /// not count as one that may have arrived.
-    fn not_carried_out(&mut self, id: FlightId) {
-        let flight = self.flights.get_mut(id);
-        if flight.forced == Some(Forced::Resolve) {
-            return;
-        }
-        flight.detail.first_sent = None;
-        flight.noted = true;
-        if let Home::Segment { number, index } = flight.home
-            && let Some(segment) = self.flights.segments.get_mut(&number)
-            && segment.states[index] == mark::CREATING
-        {
-            segment.states[index] = mark::PENDING;
-            self.dirty_segments.insert(number);
-        }
-    }
-
-    /// Nothing reached the target: wait, and give up the run when that lasts.
-    pub(super) fn hold(&mut self, id: FlightId, failure: &Failure, delay: Duration) {
-        self.requeue(id);
-        let asked = failure.retry_after_ms.map(Duration::from_millis);
-        let delay = self.setup.target.blocked_for().unwrap_or(delay);
-        let delay = delay.max(asked.unwrap_or_default());
-        let until = Instant::now() + delay;
-        if self.held_until.is_none_or(|held| held <= Instant::now()) {
-            self.outages += 1;
-        }
-        self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
-        let too_long = match self.setup.mode {
-            Mode::Watch => false,
-            Mode::Once { patience } => self.outages >= MOST_OUTAGES || delay > patience,
-        };
-        if too_long {
-            let error = self.target_error(failure.clone());
-            self.error.get_or_insert(error);
-        }
-    }
-
-    /// The target record is gone: begin again without its link, within bounds.
-    fn recreate(&mut self, id: FlightId) {
-        let most = (self.links_at_start / 100).max(20);
-        self.recreated += 1;
-        if self.recreated > most {
-            let target = &self.plan().target;
-            let error = RunError::TargetSuspect {
-                connection: target.connection.name.clone(),
-                object: target.object.name.clone(),
-                count: self.recreated,
-            };
-            self.error.get_or_insert(error);
-            return self.requeue(id);
-        }
-        let flight = self.flights.get_mut(id);
-        flight.base.target = None;
-        flight.base.mapped = Fingerprint::UNKNOWN;
-        flight.base.fields.clear();
-        self.requeue(id);
-    }
-
-    /// A credential that may write nothing at all is not a matter of single records.
-    fn count_forbidden(&mut self, failure: &Failure) {
-        if failure.class != Class::Forbidden {
-            return;
-        }
-        self.forbidden += 1;
-        if self.forbidden >= 20 && self.forbidden > self.counts.created + self.counts.updated {
-            let error = self.target_error(failure.clone());
-            self.error.get_or_insert(error);
-        }
-    }
-
     /// Takes an outcome into the next T3.
     pub(super) fn conclude(&mut self, outcome: Outcome) {
         self.flights.get_mut(outcome.id).doing = Doing::Settling;

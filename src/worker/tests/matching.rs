@@ -101,7 +101,7 @@ async fn what_a_person_found_in_the_target_keeps_its_match_value_and_is_not_crea
             .collect::<Vec<_>>()
     };
     let duplicate = ("c1".to_owned(), "DuplicateMatch".to_owned());
-    assert_eq!(reasons(bench.dead_letters().await), [duplicate.clone()]);
+    assert_eq!(reasons(bench.dead_letters().await), vec![duplicate.clone()]);
     bench.source(vec![
         json!({"id": "c0", "email": "one@example.com", "name": "new"}),
     ]);

@@ -1,0 +1,55 @@
+//! What comes to the engine's task: pages, answers, durable commits. Data only.
+
+use futures::future::BoxFuture;
+
+use crate::connector::{Answer, Found};
+use crate::record::{Failure, Key, Verb};
+use crate::state::{Exception, Known, Link, Millis, StoreError};
+
+use super::digest::Digest;
+use super::flight::FlightId;
+use super::outcome::Outcome;
+use super::scan::Reading;
+
+/// What a finished future brings.
+pub enum Event {
+    Page(
+        Box<Reading>,
+        Result<Option<crate::connector::Page>, Failure>,
+    ),
+    Known(Box<Digest>),
+    /// T1 of a page is durable: these flights may be sent.
+    Committed(Vec<FlightId>, usize),
+    /// The same of a page that pages after it may not be judged without.
+    Filed(Vec<FlightId>),
+    /// This version is kept in the store behind one in doubt.
+    Blocked(FlightId),
+    /// T2: these creates may be sent.
+    Noted(Vec<FlightId>),
+    /// T3: these outcomes are durable.
+    Settled(Vec<Outcome>),
+    Searched(FlightId, Box<Searched>),
+    Answered(Vec<FlightId>, Verb, Answer),
+    /// Exceptions that are due, and when the next one will be.
+    Due(Vec<(Exception, Known)>, Option<Millis>),
+    Remapped(FlightId, crate::mapping::Links),
+}
+
+/// What was found for a match value.
+pub enum Searched {
+    /// Our own links have it.
+    Linked(Link),
+    /// Another record with this match value may have been created.
+    InDoubt(Key),
+    /// What the target returned.
+    Target(Result<Vec<Match>, Failure>),
+}
+
+/// A target record that was found, and which other source record is linked to it.
+pub struct Match {
+    pub found: Found,
+    pub owner: Option<Link>,
+}
+
+pub type Finished = Result<Event, StoreError>;
+pub type Work = BoxFuture<'static, Finished>;
