@@ -1,5 +1,5 @@
 # Thin: every line is a command that also works by itself.
-.PHONY: demo test lint bench generate
+.PHONY: demo test lint bench generate cluster cluster-stop images
 
 demo: ## two demo systems come into step
 	examples/demo.sh
@@ -15,3 +15,12 @@ bench: ## speed and memory against a program written by hand
 
 generate: ## rewrite what is generated from the code
 	UPDATE=1 cargo test --test house
+
+cluster: ## a cluster of your own: a node where there can be one; prints what makes kubectl and helm speak to it
+	@tests/cluster/up
+
+cluster-stop: ## the end of it
+	@tests/cluster/down
+
+images: ## builds the operator's image and the demo's, and hands them to that cluster
+	@tests/cluster/load

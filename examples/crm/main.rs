@@ -12,6 +12,7 @@ mod support;
 mod token;
 mod validate;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,10 +31,13 @@ use support::faults::{FaultBox, inject, set_faults};
 use support::stats::Stats;
 use token::Tokens;
 
-/// A CRM that some contacts are in already, over loopback.
+/// A CRM that some contacts are in already.
 #[derive(Parser)]
 struct Flags {
-    /// Port on loopback; 0 takes a free one and prints it.
+    /// Address to listen at.
+    #[arg(long, default_value = "127.0.0.1")]
+    listen: IpAddr,
+    /// Port to listen at; 0 takes a free one and prints it.
     #[arg(long, default_value_t = 8182)]
     port: u16,
     /// Where the shop is: the CRM knows some of its customers already, and checks itself against it.
@@ -154,7 +158,7 @@ async fn main() -> anyhow::Result<()> {
     let tokens = Tokens::new(Duration::from_secs(flags.token_ttl));
     support::serve::serve(
         "crm",
-        flags.port,
+        (flags.listen, flags.port).into(),
         routes(Arc::new(server), Arc::new(tokens)),
     )
     .await

@@ -8,14 +8,18 @@ mod store;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use clap::Parser;
 
-/// An online shop with messy data, over loopback.
+/// An online shop with messy data.
 #[derive(Parser)]
 struct Flags {
-    /// Port on loopback; 0 takes a free one and prints it.
+    /// Address to listen at.
+    #[arg(long, default_value = "127.0.0.1")]
+    listen: IpAddr,
+    /// Port to listen at; 0 takes a free one and prints it.
     #[arg(long, default_value_t = 8181)]
     port: u16,
     /// How many customers there are.
@@ -32,11 +36,17 @@ struct Flags {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Flags {
+        listen,
         port,
         data,
         orders,
         seed,
     } = Flags::parse();
     let server = routes::Server::new(move || store::Shop::new(seed, data, orders));
-    support::serve::serve("shop", port, routes::routes(Arc::new(server))).await
+    support::serve::serve(
+        "shop",
+        (listen, port).into(),
+        routes::routes(Arc::new(server)),
+    )
+    .await
 }

@@ -1,4 +1,4 @@
-//! Serves HTTP over loopback on connections that a handler can cut: the socket closes without a byte of the
+//! Serves HTTP on connections that a handler can cut: the socket closes without a byte of the
 //! answer, as when a proxy dies after the application has committed. Called by both demo systems.
 
 use std::io;
@@ -25,9 +25,9 @@ impl Cut {
     }
 }
 
-/// Listens on loopback (port 0: any free one), says where, and serves until the process is stopped.
-pub async fn serve(name: &str, port: u16, routes: Router) -> anyhow::Result<()> {
-    let inner = TcpListener::bind(("127.0.0.1", port)).await?;
+/// Listens at an address (port 0: any free one), says where, and serves until the process is stopped.
+pub async fn serve(name: &str, at: SocketAddr, routes: Router) -> anyhow::Result<()> {
+    let inner = TcpListener::bind(at).await?;
     println!("{name} listens on http://{}", inner.local_addr()?);
     let service = routes.into_make_service_with_connect_info::<Cut>();
     axum::serve(CuttableListener(inner), service).await?;

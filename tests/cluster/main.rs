@@ -4,4 +4,5 @@
 mod cluster;
 
 mod chart;
+mod node;
 mod server;
