@@ -20,15 +20,15 @@ cd /
 dir=$(mktemp -d "${TMPDIR:-/tmp}/syncline-postgres.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 trap '' INT
+ec="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 {
   "$1/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-sync --locale=C.UTF-8 \
-    --locale-provider=icu --icu-locale=en-US
-  cd "$dir"
-  ec="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-  openssl req -x509 $ec -keyout ca.key -out ca.crt -days 2 -subj /CN=ca
-  openssl req -new $ec -keyout data/server.key -out server.csr -subj /CN=localhost
-  echo subjectAltName=DNS:localhost > san
-  openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out data/server.crt
+    --locale-provider=icu --icu-locale=en-US &&
+  cd "$dir" &&
+  openssl req -x509 $ec -keyout ca.key -out ca.crt -days 2 -subj /CN=ca &&
+  openssl req -new $ec -keyout data/server.key -out server.csr -subj /CN=localhost &&
+  echo subjectAltName=DNS:localhost > san &&
+  openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out data/server.crt &&
   printf '%s\n' 'local all all trust' 'host all all 127.0.0.1/32 scram-sha-256' > data/pg_hba.conf
 } > "$dir/log" 2>&1 || { cat "$dir/log" >&2; exit 1; }
 "$1/postgres" -D "$dir/data" -k "$dir" -c listen_addresses=127.0.0.1 -c port="$2" -c ssl=on \
@@ -62,25 +62,27 @@ pub struct Database {
 
 /// The server of this test process.
 pub fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let bin = binaries();
+    static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+    let started = CLUSTER.get_or_init(|| {
+        let bin = binaries()?;
         let mut said = String::new();
         // Another program may take the port between choosing and binding it.
-        for _ in 0..5 {
+        for _ in 0..3 {
             match start(&bin) {
-                Ok(cluster) => return cluster,
+                Ok(cluster) => return Ok(cluster),
                 Err(why) => said = why,
             }
         }
-        panic!("PostgreSQL did not start: {said}")
-    })
+        Err(format!("PostgreSQL did not start: {said}"))
+    });
+    // Every test that needs it says why there is none.
+    started.as_ref().unwrap_or_else(|why| panic!("{why}"))
 }
 
 /// The newest PostgreSQL of this machine.
-fn binaries() -> PathBuf {
+fn binaries() -> Result<PathBuf, String> {
     if let Some(given) = std::env::var_os("SYNCLINE_TEST_POSTGRES") {
-        return given.into();
+        return Ok(given.into());
     }
     let version = |path: &Path| -> Option<u32> { path.file_name()?.to_str()?.parse().ok() };
     let debian = std::fs::read_dir("/usr/lib/postgresql")
@@ -94,11 +96,10 @@ fn binaries() -> PathBuf {
         let paths = std::env::var_os("PATH")?;
         std::env::split_paths(&paths).find(|path| path.join("initdb").exists())
     });
-    found.unwrap_or_else(|| {
-        panic!(
-            "these tests need PostgreSQL's server: `apt-get install postgresql` (or the package of your \
-             system), or set SYNCLINE_TEST_POSTGRES to the folder that has initdb"
-        )
+    found.ok_or_else(|| {
+        "these tests need PostgreSQL's server: `apt-get install postgresql` (or the package of your \
+         system), or set SYNCLINE_TEST_POSTGRES to the folder that has initdb"
+            .into()
     })
 }
 
