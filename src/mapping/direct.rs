@@ -2,10 +2,13 @@
 //! parsed. What this way cannot do, and every trouble, goes the usual way, whose bytes it must give.
 //! Pure. Used by [`super::Mapping::apply_text`].
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::field::{Context, Field, Shape, Source};
+use super::numeral::cut_integer;
 use super::pick::Picks;
 use super::place::Places;
 use crate::expression::{Path, Step};
@@ -21,9 +24,18 @@ pub struct Direct {
 
 #[derive(Debug)]
 enum Way {
-    /// The text of this slot, as it is.
-    Text(usize),
-    /// The Mapping as usual, over a record that has only these slots.
+    /// The text of this slot, as it is, in this place.
+    Text { slot: usize, place: usize },
+    /// The value of this slot by itself, into the field's own places from this one on. Slots that it looks
+    /// at beside: a currency.
+    Value {
+        slot: usize,
+        beside: Vec<usize>,
+        place: usize,
+    },
+    /// The same for every record.
+    Fixed { text: String, place: usize },
+    /// As usual, over a record that has only these slots.
     Parsed(Vec<usize>),
 }
 
@@ -31,24 +43,37 @@ impl Direct {
     /// `None`: some field wants to see the whole record.
     pub fn compile(fields: &[Field]) -> Option<Self> {
         let mut picks = Picks::default();
+        let mut places = Places::default();
         let mut ways = Vec::with_capacity(fields.len());
-        let mut texts = Vec::new();
         for (index, field) in fields.iter().enumerate() {
             let mut slots = Vec::new();
             for path in sources(field)? {
                 slots.push(picks.add(names(path))?);
             }
-            ways.push(match slots.as_slice() {
-                [slot] if is_text(field) && is_alone(fields, index) => {
-                    texts.push((index, names(&field.to)));
-                    Way::Text(*slot)
-                }
-                _ => Way::Parsed(slots),
+            let own = is_alone(fields, index) && (is_fixed(field) || has_one_source(field));
+            if !own {
+                ways.push(Way::Parsed(slots));
+                continue;
+            }
+            let targets = targets(field).iter().map(|to| names(to));
+            let place = places.add(targets);
+            ways.push(match (&field.source, slots.as_slice()) {
+                (Source::Value(value), _) => Way::Fixed {
+                    text: value.to_string(),
+                    place,
+                },
+                (_, [slot]) if is_text(field) => Way::Text { slot: *slot, place },
+                (_, [slot, beside @ ..]) => Way::Value {
+                    slot: *slot,
+                    beside: beside.to_vec(),
+                    place,
+                },
+                (_, []) => return None,
             });
         }
         Some(Self {
             picks,
-            places: Places::new(&texts),
+            places,
             ways,
         })
     }
@@ -63,21 +88,50 @@ impl Direct {
             found: &found,
         };
         let mut out = Value::Object(Map::new());
-        let mut texts = vec![None; fields.len()];
-        for ((index, field), way) in fields.iter().enumerate().zip(&self.ways) {
-            match way {
-                Way::Text(slot) => match found[*slot].map(RawValue::get) {
-                    None | Some("null") => field.missing(&mut out).ok()?,
-                    Some(text) if is_canonical(text) => texts[index] = Some(text),
-                    Some(_) => field
-                        .apply(record.with(&[*slot])?, &mut out, context)
-                        .ok()?,
-                },
-                Way::Parsed(slots) => field.apply(record.with(slots)?, &mut out, context).ok()?,
+        let mut pieces = self.places.pieces();
+        for (field, way) in fields.iter().zip(&self.ways) {
+            let (slot, beside, place) = match way {
+                Way::Fixed { text, place } => {
+                    pieces.text(*place, text);
+                    continue;
+                }
+                Way::Parsed(slots) => {
+                    field.apply(record.with(slots)?, &mut out, context).ok()?;
+                    continue;
+                }
+                Way::Text { slot, place } => (*slot, &[][..], *place),
+                Way::Value {
+                    slot,
+                    beside,
+                    place,
+                } => (*slot, beside.as_slice(), *place),
+            };
+            let value = match found[slot].map(RawValue::get) {
+                None | Some("null") => None,
+                Some(text) if matches!(way, Way::Text { .. }) && is_canonical(text) => {
+                    pieces.text(place, text);
+                    continue;
+                }
+                Some(text) => field.trimmed(Cow::Owned(serde_json::from_str(text).ok()?)),
+            };
+            match (value, &field.shape) {
+                (None, _) => field.missing(&mut out).ok()?,
+                (Some(value), Shape::Split(split)) => {
+                    for (at, part) in split.apply(field, &value).ok()?.into_iter().enumerate() {
+                        if let Some(part) = part {
+                            pieces.value(place + at, &part)?;
+                        }
+                    }
+                }
+                (Some(value), _) => {
+                    if let Some(mapped) = field.mapped(value, record.with(beside)?, context).ok()? {
+                        pieces.value(place, &mapped)?;
+                    }
+                }
             }
         }
         let mut mapped = Vec::with_capacity(json.len() + 256);
-        self.places.write(&mut mapped, out.as_object()?, &texts)?;
+        self.places.write(&mut mapped, out.as_object()?, &pieces)?;
         Some(mapped)
     }
 }
@@ -130,30 +184,55 @@ fn names(path: &Path) -> Vec<&str> {
     fields.collect()
 }
 
-/// Whether a field copies one value of an object into an object.
-fn is_text(field: &Field) -> bool {
-    let plain = matches!(field.shape, Shape::Plain) && !field.trim && field.case.is_none();
-    let whole = |path: &Path| !path.is_root() && names(path).len() == path.steps().len();
-    plain && matches!(&field.source, Source::From(from) if whole(from)) && whole(&field.to)
+/// Where a field's values go.
+fn targets(field: &Field) -> &[Path] {
+    match &field.shape {
+        Shape::Split(split) => &split.into,
+        _ => std::slice::from_ref(&field.to),
+    }
 }
 
-/// Whether no other field writes to this one's place, above it or below it.
+/// Whether a path leads to a field, through objects only.
+fn is_plain(path: &Path) -> bool {
+    !path.is_root() && names(path).len() == path.steps().len()
+}
+
+/// Whether a field's value is the same for every record.
+fn is_fixed(field: &Field) -> bool {
+    let whole = |value| cut_integer(value).is_none();
+    is_copy(field) && matches!(&field.source, Source::Value(value) if whole(value))
+}
+
+/// Whether a field looks at one value of the record, and perhaps at its currency.
+fn has_one_source(field: &Field) -> bool {
+    matches!(&field.source, Source::From(from) if is_plain(from))
+}
+
+fn is_copy(field: &Field) -> bool {
+    matches!(field.shape, Shape::Plain) && !field.trim && field.case.is_none()
+}
+
+/// Whether a field copies one value of the record.
+fn is_text(field: &Field) -> bool {
+    is_copy(field) && has_one_source(field)
+}
+
+/// Whether a field has places of its own: no other target is there, above or below.
 fn is_alone(fields: &[Field], index: usize) -> bool {
-    let own = fields[index].to.steps();
-    let meets = |other: &Path| {
-        let other = other.steps();
-        other.starts_with(own) || own.starts_with(other)
+    let own = targets(&fields[index]);
+    let meet = |a: &Path, b: &Path| {
+        let (a, b) = (a.steps(), b.steps());
+        a.starts_with(b) || b.starts_with(a)
     };
-    let others = fields
-        .iter()
-        .enumerate()
-        .filter(|(other, _)| *other != index);
-    !others
-        .map(|(_, field)| field)
-        .any(|field| match &field.shape {
-            Shape::Split(split) => split.into.iter().any(meets),
-            _ => meets(&field.to),
-        })
+    let others = fields.iter().enumerate().filter(|(at, _)| *at != index);
+    let others = || others.clone().flat_map(|(_, field)| targets(field));
+    own.iter().enumerate().all(|(at, to)| {
+        let apart = own[..at]
+            .iter()
+            .chain(others())
+            .all(|other| !meet(to, other));
+        is_plain(to) && apart
+    })
 }
 
 /// Whether a JSON text is written as this program writes it: text without escapes, whole numbers that

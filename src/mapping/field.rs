@@ -1,5 +1,7 @@
 //! One compiled field: where its value comes from, what it becomes, where it goes.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::api::mapping::{Case, OnMissing, OnUnlinked, OnUnmapped};
@@ -133,9 +135,27 @@ impl Field {
         let Some(value) = self.read(record)? else {
             return self.missing(out);
         };
-        let mapped = match &self.shape {
-            Shape::Plain => Some(self.whole(value.into_owned())?),
-            Shape::Split(split) => return split.apply(self, &value, out),
+        if let Shape::Split(split) = &self.shape {
+            let parts = split.into.iter().zip(split.apply(self, &value)?);
+            return parts
+                .filter_map(|(to, part)| Some((to, part?)))
+                .try_for_each(|(to, part)| self.put(to, out, Value::String(part)));
+        }
+        match self.mapped(value, record, context)? {
+            Some(mapped) => self.put(&self.to, out, mapped),
+            None => Ok(()),
+        }
+    }
+
+    /// What becomes of the source value, for all shapes with one target; `None`: nothing.
+    pub fn mapped(
+        &self,
+        value: Cow<'_, Value>,
+        record: &Value,
+        context: &Context<'_>,
+    ) -> Result<Option<Value>, Stop> {
+        Ok(match &self.shape {
+            Shape::Plain | Shape::Split(_) => Some(self.whole(value.into_owned())?),
             Shape::Translate { pairs, otherwise } => self.translate(pairs, *otherwise, &value)?,
             Shape::Date(date) => Some(date.apply(&value).map_err(|m| self.reject("BadDate", m))?),
             Shape::Number(number) => Some(
@@ -145,11 +165,7 @@ impl Field {
             ),
             Shape::Lookup { name, otherwise } => self.look_up(name, *otherwise, &value, context)?,
             Shape::Each(fields) => Some(self.each(fields, &value, context)?),
-        };
-        match mapped {
-            Some(mapped) => self.put(&self.to, out, mapped),
-            None => Ok(()),
-        }
+        })
     }
 
     /// Sets a target path; a path through a value that another field set is the Mapping's mistake.
@@ -174,11 +190,7 @@ impl Field {
     }
 
     /// The source value with its text options applied; `None` when it is missing.
-    pub fn read<'v>(
-        &'v self,
-        record: &'v Value,
-    ) -> Result<Option<std::borrow::Cow<'v, Value>>, Stop> {
-        use std::borrow::Cow;
+    pub fn read<'v>(&'v self, record: &'v Value) -> Result<Option<Cow<'v, Value>>, Stop> {
         let value = match &self.source {
             Source::From(path) => path.get(record).map(Cow::Borrowed),
             Source::Value(value) => Some(Cow::Borrowed(value)),
@@ -196,10 +208,15 @@ impl Field {
                 .joined(from, separator, *without_end, record)?
                 .map(|text| Cow::Owned(Value::String(text))),
         };
+        Ok(value.and_then(|value| self.trimmed(value)))
+    }
+
+    /// The source value with its text options applied; `None` when that makes it a missing one.
+    pub fn trimmed<'v>(&self, value: Cow<'v, Value>) -> Option<Cow<'v, Value>> {
         let fixed_null = matches!(self.source, Source::Value(_));
-        let Some(value) = value.filter(|v| fixed_null || !v.is_null()) else {
-            return Ok(None);
-        };
+        if value.is_null() && !fixed_null {
+            return None;
+        }
         match value.as_ref() {
             Value::String(text) if self.trim || self.case.is_some() => {
                 let text = if self.trim {
@@ -208,16 +225,16 @@ impl Field {
                     text.as_str()
                 };
                 if self.trim && text.is_empty() {
-                    return Ok(None);
+                    return None;
                 }
                 let text = match self.case {
                     Some(Case::Lower) => text.to_lowercase(),
                     Some(Case::Upper) => text.to_uppercase(),
                     None => text.to_owned(),
                 };
-                Ok(Some(Cow::Owned(Value::String(text))))
+                Some(Cow::Owned(Value::String(text)))
             }
-            _ => Ok(Some(value)),
+            _ => Some(value),
         }
     }
 

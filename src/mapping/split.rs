@@ -16,24 +16,25 @@ pub struct Split {
 }
 
 impl Split {
-    pub fn apply(&self, field: &Field, value: &Value, out: &mut Value) -> Result<(), Stop> {
+    /// The part for each target field; `None` where it is left out.
+    pub fn apply(&self, field: &Field, value: &Value) -> Result<Vec<Option<String>>, Stop> {
         let Value::String(text) = value else {
             return Err(field.reject("BadText", format!("{} is not a text", shown(value))));
         };
         let parts = self.parts(text);
-        for (to, part) in self.into.iter().zip(self.dealt(&parts)) {
-            match (part, self.on_short) {
-                (Some(part), _) => field.put(to, out, Value::String(part))?,
-                (None, OnShort::Empty) => field.put(to, out, Value::String(String::new()))?,
-                (None, OnShort::Omit) => {}
-                (None, OnShort::Reject) => {
+        let mut dealt = self.dealt(&parts);
+        for part in dealt.iter_mut().filter(|part| part.is_none()) {
+            match self.on_short {
+                OnShort::Empty => *part = Some(String::new()),
+                OnShort::Omit => {}
+                OnShort::Reject => {
                     let message =
                         format!("{} has fewer than {} parts", shown(value), self.into.len());
                     return Err(field.reject("TooShort", message));
                 }
             }
         }
-        Ok(())
+        Ok(dealt)
     }
 
     /// The parts of a text. A single space separates at any run of Unicode white space, so that a

@@ -16,7 +16,7 @@ use super::{Event, Worker};
 /// Outcomes that are committed without waiting for more, as long as answers come in.
 const WORTH_A_COMMIT: usize = 256;
 /// How long they gather otherwise.
-pub(super) const GATHER: Duration = Duration::from_millis(2);
+pub(super) const GATHER: Duration = Duration::from_millis(4);
 
 impl Worker {
     /// Takes an outcome into the next T3.
