@@ -19,7 +19,7 @@ umask 077
 cd /
 dir=$(mktemp -d "${TMPDIR:-/tmp}/syncline-postgres.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-trap '' INT
+trap '' INT TERM HUP
 ec="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 {
   "$1/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-sync --locale=C.UTF-8 \
@@ -41,7 +41,7 @@ until sql "$@" 2>> "$dir/log"; do
 done
 echo "$dir"
 read -r _ || true
-kill -QUIT "$server"
+kill -QUIT "$server" || true
 wait "$server" || true
 "#;
 
