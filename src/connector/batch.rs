@@ -143,7 +143,7 @@ impl Judge<'_> {
                 if id.is_none() && self.shape.purpose == Purpose::Create {
                     return Err(self.failure(Class::Ambiguous, own, &no_id(ids), Some(result)));
                 }
-                Ok(Done { id })
+                Ok(Done { id, before: None })
             }
             Verdict::Ignored => Ok(Done::default()),
             Verdict::Failed { class, wait } => {

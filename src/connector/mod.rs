@@ -132,6 +132,8 @@ pub struct Write<'a> {
 pub struct Done {
     /// The id of a created or upserted record, when the answer tells it.
     pub id: Option<TargetId>,
+    /// What the record held before, where a rehearsal read it.
+    pub before: Option<Value>,
 }
 
 /// The target's answer to a write.

@@ -205,7 +205,7 @@ impl Connector {
         if id.is_none() && shape.purpose == Purpose::Create {
             return Err(self.untellable(shape, reply, &no_id(shape.ids)));
         }
-        Ok(Done { id })
+        Ok(Done { id, before: None })
     }
 
     /// A success that does not say what came of it.

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::connector::{Connector, Guard, SecretSource};
+use crate::connector::{Connector, Guard, SecretSource, TokenStore};
 use crate::plan::{AuthPlan, ConnectionPlan, Grant, Plan};
 use crate::record::{Failure, SyncName};
 use crate::state::{OnMismatch, RunReport, Session, Store, StoreError, Totals};
-use crate::worker::{Board, Mode, Progress, RunError, Setup, Worker, backoff};
+use crate::worker::{Board, Mode, Progress, RunError, Setup, Target, Witness, Worker, backoff};
 
 use super::vault::{KeySource, Vault};
 
@@ -59,6 +59,8 @@ pub struct Local {
     connectors: HashMap<(String, String), Connector>,
     jobs: Vec<Job>,
     options: Options,
+    /// Where there is one, nothing is written into the targets.
+    witness: Option<Arc<dyn Witness>>,
 }
 
 struct Job {
@@ -78,6 +80,34 @@ impl Local {
     ) -> Result<Self, StartError> {
         let vault = Vault::open(key, Arc::clone(&store)).map_err(StartError::Vault)?;
         let vault = Arc::new(vault);
+        check_keys(&plans, &vault)?;
+        Self::with(plans, secrets, vault, store, options)
+    }
+
+    /// The same, trying out what a run would do: both systems are only read, and `witness` is told what becomes
+    /// of each record. `copy` is a copy of the state, which is thrown away; `tokens` keeps what a system
+    /// replaces meanwhile.
+    pub fn rehearse(
+        plans: Vec<Arc<Plan>>,
+        secrets: &Arc<dyn SecretSource>,
+        tokens: Arc<dyn TokenStore>,
+        copy: Arc<dyn Store>,
+        options: Options,
+        witness: Arc<dyn Witness>,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            witness: Some(witness),
+            ..Self::with(plans, secrets, tokens, copy, options)?
+        })
+    }
+
+    fn with(
+        plans: Vec<Arc<Plan>>,
+        secrets: &Arc<dyn SecretSource>,
+        tokens: Arc<dyn TokenStore>,
+        store: Arc<dyn Store>,
+        options: Options,
+    ) -> Result<Self, StartError> {
         let mut connectors = HashMap::new();
         for connection in plans
             .iter()
@@ -85,14 +115,10 @@ impl Local {
         {
             let name = name_of(connection);
             if let Entry::Vacant(vacant) = connectors.entry(name) {
-                if !vault.has_key() && keeps_tokens(connection) {
-                    let (namespace, name) = vacant.key();
-                    return Err(StartError::NoKey(format!("{namespace}/{name}")));
-                }
                 let connector = Connector::new(
                     Arc::clone(connection),
                     Arc::clone(secrets),
-                    vault.clone(),
+                    Arc::clone(&tokens),
                     options.guard.clone(),
                 )
                 .map_err(StartError::Connection)?;
@@ -109,6 +135,7 @@ impl Local {
             connectors,
             jobs: plans.into_iter().map(job).collect(),
             options,
+            witness: None,
         })
     }
 
@@ -125,10 +152,15 @@ impl Local {
         let board = Arc::new(Board::default());
         let mut tasks = JoinSet::new();
         for job in &self.jobs {
+            let target = self.connectors[&name_of(&job.plan.target.connection)].clone();
             let setup = Setup {
                 plan: Arc::clone(&job.plan),
                 source: self.connectors[&name_of(&job.plan.source.connection)].clone(),
-                target: self.connectors[&name_of(&job.plan.target.connection)].clone(),
+                target: match &self.witness {
+                    Some(_) => Target::rehearsal(target),
+                    None => Target::Live(target),
+                },
+                witness: self.witness.clone(),
                 store: Arc::clone(&self.store),
                 board: Arc::clone(&board),
                 progress: Arc::clone(&job.progress),
@@ -206,6 +238,23 @@ impl Local {
             }
         }
         false
+    }
+}
+
+/// Where a system may replace its refresh token, there must be a key to keep the new one.
+fn check_keys(plans: &[Arc<Plan>], vault: &Vault) -> Result<(), StartError> {
+    let all = |plan: &'_ Arc<Plan>| {
+        [
+            Arc::clone(&plan.source.connection),
+            Arc::clone(&plan.target.connection),
+        ]
+    };
+    match plans.iter().flat_map(all).find(|c| keeps_tokens(c)) {
+        Some(connection) if !vault.has_key() => {
+            let (namespace, name) = name_of(&connection);
+            Err(StartError::NoKey(format!("{namespace}/{name}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -177,6 +177,8 @@ pub struct Detail {
     pub reason: String,
     /// What happened and what to do, in one line.
     pub message: String,
+    /// The target field that rejected the record.
+    pub field: Option<String>,
     pub attempts: u32,
     /// First failure of this version.
     pub since: Millis,

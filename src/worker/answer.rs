@@ -45,7 +45,11 @@ impl Worker {
         let target = done.id.or_else(|| flight.base.target.clone());
         self.conclude(Outcome {
             id,
-            ending: Ending::Applied { target, created },
+            ending: Ending::Applied {
+                target,
+                created,
+                before: done.before,
+            },
         });
     }
 

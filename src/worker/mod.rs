@@ -19,8 +19,10 @@ mod seen;
 mod send;
 mod settle;
 mod setup;
+mod target;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
@@ -41,6 +43,8 @@ use crate::plan::Plan;
 use crate::record::Failure;
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use setup::{Board, Mode, Progress, RunError, Setup};
+pub use target::{Target, known_after_run};
+pub use witness::{Fate, Skip, Witness, Written};
 
 use event::{Event, Finished, Match, Searched, Work};
 use flight::Flights;

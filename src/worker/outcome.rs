@@ -21,6 +21,8 @@ pub enum Ending {
     Applied {
         target: Option<TargetId>,
         created: bool,
+        /// What the target had, where a rehearsal read it.
+        before: Option<Value>,
     },
     /// The target had it already.
     Unchanged,

@@ -15,6 +15,7 @@ use super::crash::{Boundary, pass};
 use super::digest::{self, Candidate, Digest};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
 use super::prepare::{Prepared, newest_known, seen_link, touched};
+use super::witness::{Fate, Skip};
 use super::{Event, Worker, now};
 
 /// What a page adds to the store and to the flights.
@@ -152,6 +153,7 @@ impl Worker {
         let plan = self.setup.plan.clone();
         if candidate.excluded(&plan) {
             self.counts.skipped += 1;
+            self.tell(&candidate.seen.key, Fate::Skipped(Skip::Where));
             return;
         }
         let stored = std::mem::take(&mut candidate.known);
@@ -166,10 +168,19 @@ impl Worker {
         };
         let verdict = observe(newest, seen.raw, seen.moment.as_ref());
         match verdict {
-            Verdict::Unchanged => self.counts.unchanged += 1,
-            Verdict::Superseded => self.counts.superseded += 1,
+            Verdict::Unchanged => {
+                self.counts.unchanged += 1;
+                let link = known.link.as_ref();
+                let target = link.and_then(|link| link.target.as_ref());
+                self.tell_unchanged(&seen.key, target, known.exception.as_deref());
+            }
+            Verdict::Superseded => {
+                self.counts.superseded += 1;
+                self.tell(&seen.key, Fate::Superseded);
+            }
             Verdict::Fresh if plan.backfill == Backfill::None && first_scan && newest.is_none() => {
                 self.counts.skipped += 1;
+                self.tell(&seen.key, Fate::Skipped(Skip::Backfill));
                 batch.changes.push(Change::Link(seen_link(seen)));
             }
             Verdict::Fresh | Verdict::Behind => {
@@ -206,6 +217,7 @@ impl Worker {
         if verdict == Verdict::Fresh && self.flights.get(id).doing != Doing::Settling {
             self.counts.superseded += 1;
             self.flights.give_matching(id);
+            self.tell(&entry.key, Fate::Superseded);
             let flight = self.flights.get_mut(id);
             let old = std::mem::replace(&mut flight.home, home);
             flight.entry = entry;
@@ -240,6 +252,7 @@ impl Worker {
             && let Some(mut exception) = known.exception
         {
             let (Prepared::Ready(entry) | Prepared::Trouble(entry, _, _)) = prepared;
+            self.tell(&entry.key, Fate::Behind);
             exception.behind = Some(entry);
             batch.changes.push(Change::Exception(exception));
             return;
@@ -256,6 +269,7 @@ impl Worker {
                 }
                 if base.exists && base.mapped == entry.mapped {
                     self.counts.unchanged += 1;
+                    self.tell_unchanged(&entry.key, base.target.as_ref(), None);
                     batch.changes.push(Change::Link(touched(&base, &entry)));
                     return;
                 }
@@ -268,6 +282,7 @@ impl Worker {
             }
             Prepared::Trouble(entry, trouble, detail) => {
                 self.note_trouble(trouble);
+                self.tell(&entry.key, Fate::Trouble(trouble, &detail));
                 batch.changes.push(Change::Exception(Box::new(Exception {
                     entry,
                     trouble,
@@ -311,6 +326,7 @@ impl Worker {
             ..Detail::default()
         };
         self.note_trouble(Trouble::Dead);
+        self.tell(&entry.key, Fate::Trouble(Trouble::Dead, &detail));
         batch.changes.push(Change::Exception(Box::new(Exception {
             entry,
             trouble: Trouble::Dead,

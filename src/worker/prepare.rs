@@ -81,6 +81,7 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         Mapped::Rejected(rejection) => Detail {
             reason: rejection.reason.into(),
             message: format!("field {}: {}", rejection.field, rejection.message),
+            field: Some(rejection.field),
             since: at,
             ..Detail::default()
         },

@@ -138,6 +138,7 @@ impl Worker {
                         ending: Ending::Applied {
                             target,
                             created: true,
+                            before: None,
                         },
                     });
                 }

@@ -13,7 +13,7 @@ use crate::pipeline::diff::changed_fields;
 use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::connection::BatchPlan;
 use crate::plan::{Guarantee, Plan};
-use crate::record::{TargetId, Verb};
+use crate::record::{Key, TargetId, Verb};
 use crate::state::{Change, Exception, Trouble, mark};
 use tokio::time::Instant;
 
@@ -24,6 +24,7 @@ use super::{Event, Worker, now};
 
 /// An item of a write, owned by the future that sends it.
 struct Parcel {
+    key: Key,
     id: Option<TargetId>,
     body: Bytes,
     source: Bytes,
@@ -228,6 +229,7 @@ impl Worker {
                 flight.base.target.clone()
             };
             parcels.push(Parcel {
+                key: flight.entry.key.clone(),
                 id,
                 body,
                 source: flight.entry.params.clone(),
@@ -262,7 +264,8 @@ impl Worker {
                 idempotency_key: idempotency_key.as_deref(),
                 not_after,
             };
-            let answer = target.write(&plan.target.object, write).await;
+            let keys: Vec<Key> = parcels.iter().map(|p| p.key.clone()).collect();
+            let answer = target.write(&plan, write, &keys).await;
             pass(Boundary::AfterSend);
             Ok(Event::Answered(ids, verb, answer))
         });

@@ -65,10 +65,13 @@ impl Worker {
             .as_ref()
             .is_some_and(|u| u.changed_fields);
         self.supersede(outcome);
+        self.tell_outcome(outcome);
         let flight = self.flights.get(id);
         let mut known = Known::default();
         match &mut outcome.ending {
-            Ending::Applied { target, created } => {
+            Ending::Applied {
+                target, created, ..
+            } => {
                 let link = applied_link(flight, target.clone(), keeps_fields);
                 changes.push(Change::Link(link.clone()));
                 known.link = Some(link);

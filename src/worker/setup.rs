@@ -12,6 +12,9 @@ use crate::plan::Plan;
 use crate::record::Failure;
 use crate::state::{Counts, Store, StoreError};
 
+use super::target::Target;
+use super::witness::Witness;
+
 /// How a worker runs.
 #[derive(Clone, Debug)]
 pub enum Mode {
@@ -27,10 +30,12 @@ pub enum Mode {
 pub struct Setup {
     pub plan: Arc<Plan>,
     pub source: Connector,
-    pub target: Connector,
+    pub target: Target,
     pub store: Arc<dyn Store>,
     pub board: Arc<Board>,
     pub progress: Arc<Progress>,
+    /// Is told what becomes of each record.
+    pub witness: Option<Arc<dyn Witness>>,
     pub mode: Mode,
     /// Reads everything in the next scan, whatever the cursor says.
     pub full: bool,

@@ -21,6 +21,7 @@ use crate::state::{
     Change, Exception, Holder, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError,
     Stored, SyncState, Totals, Which,
 };
+use schema::Durability;
 use write::WriteError;
 
 /// Name of the database file in the state directory.
@@ -77,7 +78,7 @@ impl SqliteStore {
                 return Err(broken(format!("cannot lock it: {e}")));
             }
         }
-        Self::start(directory.join(FILE), Some(lock))
+        Self::start(directory.join(FILE), Some(lock), Durability::Full)
     }
 
     /// Opens the store for looking and marking beside a process that runs Syncs. `None`: there is none.
@@ -86,12 +87,27 @@ impl SqliteStore {
         if !file.exists() {
             return Ok(None);
         }
-        Self::start(file, None).map(Some)
+        Self::start(file, None, Durability::Full).map(Some)
     }
 
-    fn start(file: PathBuf, lock: Option<File>) -> Result<Self, StoreError> {
+    /// A private copy of the store of `directory` in the empty folder `scratch`, to try things out on: what
+    /// is committed to it need not last. `directory` is only read, and may have no store yet.
+    pub fn rehearse(directory: &Path, scratch: &Path) -> Result<Self, StoreError> {
+        let (file, copy) = (directory.join(FILE), scratch.join(FILE));
+        if file.exists() {
+            schema::copy(&file, &copy)?;
+        }
+        Self::start(copy, None, Durability::None)
+    }
+
+    fn start(
+        file: PathBuf,
+        lock: Option<File>,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
         let place: Arc<str> = file.display().to_string().into();
-        let db = schema::open_writer(&file, lock.is_some())?;
+        let runs = lock.is_some() || durability == Durability::None;
+        let db = schema::open_writer(&file, runs, durability)?;
         let (writer, jobs) = mpsc::channel::<Queued>();
         spawn("store-writer", &place, {
             let place = Arc::clone(&place);

@@ -80,9 +80,22 @@ CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS 
 ",
 ];
 
+/// What a commit that was answered survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A power failure.
+    Full,
+    /// Nothing: the database is thrown away anyway.
+    None,
+}
+
 /// Opens the database for writing. Tables of an older version are brought up to date when Syncs are to be run
 /// (`runs`), and refused otherwise: another process may be using them.
-pub fn open_writer(file: &Path, runs: bool) -> Result<Connection, StoreError> {
+pub fn open_writer(
+    file: &Path,
+    runs: bool,
+    durability: Durability,
+) -> Result<Connection, StoreError> {
     let place = file.display().to_string();
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(StoreError::Broken {
@@ -96,6 +109,9 @@ pub fn open_writer(file: &Path, runs: bool) -> Result<Connection, StoreError> {
     let fail = |e| translate(&place, &e);
     let mut db = Connection::open(file).map_err(fail)?;
     settings(&db).map_err(fail)?;
+    if durability == Durability::None {
+        db.pragma_update(None, "synchronous", "OFF").map_err(fail)?;
+    }
     db.pragma_update(None, "journal_mode", "WAL")
         .map_err(fail)?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
@@ -140,6 +156,20 @@ fn migrate(
     tx.pragma_update(None, "user_version", known)
         .map_err(fail)?;
     tx.commit().map_err(fail)
+}
+
+/// Writes what the database holds now to the new file `copy`, beside whoever uses it.
+pub fn copy(file: &Path, copy: &Path) -> Result<(), StoreError> {
+    let place = file.display().to_string();
+    let fail = |e| translate(&place, &e);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(file, flags).map_err(fail)?;
+    settings(&db).map_err(fail)?;
+    // The only way to copy a database that others write to; it changes nothing in the original
+    // (<https://sqlite.org/lang_vacuum.html#vacuuminto>).
+    let into = copy.display().to_string();
+    db.execute("VACUUM INTO ?", [into]).map_err(fail)?;
+    Ok(())
 }
 
 /// Opens the database for reading beside the writer.

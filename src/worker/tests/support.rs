@@ -20,7 +20,7 @@ use crate::plan::{Plan, ResourceName, Resources, compile};
 use crate::record::SyncName;
 use crate::state::sqlite::SqliteStore;
 use crate::state::{Exception, OnMismatch, Pick, RunReport, Session, Store, Totals};
-use crate::worker::{Board, Mode, Progress, RunError, Setup, Worker};
+use crate::worker::{Board, Mode, Progress, RunError, Setup, Target, Worker};
 
 /// A run that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -161,7 +161,8 @@ impl Bench {
         };
         let setup = Setup {
             source: connector(Arc::clone(&plan.source.connection)),
-            target: connector(Arc::clone(&plan.target.connection)),
+            target: Target::Live(connector(Arc::clone(&plan.target.connection))),
+            witness: None,
             plan,
             store: Arc::clone(store),
             board: Arc::new(Board::default()),
