@@ -94,6 +94,12 @@ note "  export PATH=$bin:\$PATH SYNCLINE_STATE=$SYNCLINE_STATE"
 headline "Check the manifests: two Connections, two Mappings with their tests, two Syncs"
 show syncline validate -f "$manifests"
 
+headline "Preview: what would the first run do?"
+note "Record by record and field by field, from the real data; here one of each kind. Nothing is written."
+show syncline preview -f "$manifests" --limit 1 || true # 1: some records would become dead letters
+written=$(writes)
+[ "$written" = 0 ] || fail "The preview wrote $written times."
+
 headline "First run: customers become contacts, orders become deals"
 note "The shop's data is messy on purpose. What cannot be delivered goes to the dead letters, with a reason;"
 note "an order whose customer isn't there yet waits."

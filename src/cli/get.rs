@@ -4,56 +4,53 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::connector::{Connector, Guard, ScanStart, SecretSource, TokenStore};
+use crate::connector::{Connector, Guard, ScanStart, SecretSource};
 use crate::record::TargetId;
+use crate::runtime::tokens::LateTokens;
 
 use super::output::{print, print_json};
 use super::project::Project;
+use super::state::{KeyArgs, StateArgs, key_file};
 use super::{Exit, Manifests};
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use secrecy::SecretString;
 
-/// Show raw records of a system: the first of its list, or one by its key
+/// Show raw records of a system: the first of its list as lines of JSON, or one by its key
 #[derive(Debug, Args)]
-#[command(after_help = "Example: syncline get -f examples/shop-to-crm shop customers --limit 3")]
+#[command(
+    long_about = "Show raw records of a system: the first of its list as lines of JSON, or one by its key.\n\n\
+        Only the Connection has to be right: Mappings and Syncs may still be in the making.",
+    after_help = "Exit codes: 0 shown, 1 there is no such record or the system cannot be read, 2 wrong usage.\n\
+        Example: syncline get -f examples/shop-to-crm shop customers --limit 3\n\
+        Example: syncline get -f examples/shop-to-crm shop customers cus_17"
+)]
 pub struct Get {
     #[command(flatten)]
     manifests: Manifests,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    seal: KeyArgs,
     /// Name of the Connection
     connection: String,
     /// Name of its object
     object: String,
-    /// Key of one record
+    /// Key of one record; a JSON list where the key has several fields
     key: Option<String>,
     /// How many records of the list
     #[arg(long, default_value_t = 10)]
     limit: usize,
 }
 
-/// A rotated refresh token would be lost here: it is kept by `run` alone.
-struct NoTokens;
-
-impl TokenStore for NoTokens {
-    fn load(&self, _: &str) -> BoxFuture<'_, Result<Option<(String, SecretString)>, String>> {
-        async { Ok(None) }.boxed()
-    }
-
-    fn save(&self, _: &str, _: String, _: SecretString) -> BoxFuture<'_, Result<(), String>> {
-        let problem =
-            "the system gave a new refresh token, which `get` cannot keep; use `syncline run`";
-        async move { Err(problem.to_owned()) }.boxed()
-    }
-}
-
 impl Get {
     pub async fn run(self) -> anyhow::Result<Exit> {
-        let Some(project) = Project::open(self.manifests) else {
+        let Some(project) = Project::open_connection(self.manifests, &self.connection) else {
             return Ok(Exit::Problems);
         };
         let (connection, object) = project.object(&self.connection, &self.object)?;
         let secrets: Arc<dyn SecretSource> = project.secrets.clone();
-        let connector = Connector::new(connection, secrets, Arc::new(NoTokens), Guard::default())?;
+        let location = self.state.location()?;
+        let seal = key_file(self.seal.key_file.as_deref(), &location);
+        let tokens = Arc::new(LateTokens::new(location, seal));
+        let connector = Connector::new(connection, secrets, tokens, Guard::default())?;
         if let Some(key) = self.key {
             let id = serde_json::from_str(&key)
                 .ok()

@@ -6,12 +6,18 @@ mod completions;
 mod crds;
 mod deadletters;
 mod get;
+mod hint;
 mod logging;
 pub mod manifest;
+mod moment;
 mod output;
+mod preview;
+mod progress;
 mod project;
+pub mod reference;
 mod run;
 pub mod secrets;
+mod signal;
 mod state;
 mod status;
 mod table;
@@ -92,33 +98,15 @@ pub struct Manifests {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Run),
     Validate(validate::Validate),
+    Preview(preview::Preview),
+    Run(run::Run),
     Get(get::Get),
-    Status(Status),
+    Status(status::Status),
     #[command(name = "deadletters")]
-    DeadLetters(DeadLetters),
+    DeadLetters(deadletters::DeadLetters),
     Crds(crds::Crds),
     Completions(completions::Completions),
-}
-
-/// Show what is known of each Sync: last run, links, what waits and what is dead
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 all is well, 1 a run failed or there are dead letters, 2 wrong usage."
-)]
-struct Status {
-    #[command(flatten)]
-    state: state::StateArgs,
-}
-
-/// Records that could not be delivered, and what a person decides about them
-#[derive(Debug, Args)]
-struct DeadLetters {
-    #[command(subcommand)]
-    command: deadletters::DeadLetters,
-    #[command(flatten)]
-    place: deadletters::Place,
 }
 
 /// Runs a command that waits for systems.
@@ -139,11 +127,10 @@ pub fn main() -> ExitCode {
     let output = cli.common.output;
     let result = match cli.command {
         Command::Run(command) => wait(command.run(output)),
+        Command::Preview(command) => wait(command.run(output)),
         Command::Get(command) => wait(command.run()),
-        Command::Status(command) => wait(status::run(&command.state, output)),
-        Command::DeadLetters(command) => {
-            wait(deadletters::run(&command.command, &command.place, output))
-        }
+        Command::Status(command) => wait(command.run(output)),
+        Command::DeadLetters(command) => wait(command.run(output)),
         Command::Validate(command) => command.run(output),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),

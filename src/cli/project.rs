@@ -3,11 +3,31 @@
 
 use std::sync::Arc;
 
+use clap::Args;
+
 use super::Manifests;
-use super::manifest::load;
+use super::manifest::{Finding, load};
 use super::secrets::{Secrets, missing};
 use super::validate::run_tests;
+use crate::api::reference::DurationText;
 use crate::plan::{ConnectionPlan, ObjectPlan, Plan, check};
+
+/// How Syncs are run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Read everything in the first scan, whatever the cursor says
+    #[arg(long)]
+    pub full_refresh: bool,
+    /// How long a single run waits for retries after the last progress
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = DurationText::parse)]
+    pub wait: DurationText,
+    /// Keep the state of this Sync although its systems have changed
+    #[arg(long, value_name = "SYNC")]
+    pub adopt_state: Vec<String>,
+    /// Forget the state of this Sync if its systems have changed
+    #[arg(long, value_name = "SYNC")]
+    pub reset_state: Vec<String>,
+}
 
 /// Manifests without errors.
 pub struct Project {
@@ -19,6 +39,22 @@ pub struct Project {
 impl Project {
     /// Loads, checks and compiles; whatever is wrong goes to standard error, and then there is none.
     pub fn open(manifests: Manifests) -> Option<Self> {
+        Self::open_where(manifests, |_| true)
+    }
+
+    /// The same where only one Connection is needed: other resources may have errors.
+    pub fn open_connection(manifests: Manifests, name: &str) -> Option<Self> {
+        let resource = format!("Connection/{name}");
+        let matters = |finding: &Finding| {
+            let other = ["Connection/", "Mapping/", "Sync/"]
+                .iter()
+                .any(|kind| finding.problem.resource.starts_with(kind));
+            !other || finding.problem.resource == resource
+        };
+        Self::open_where(manifests, matters)
+    }
+
+    fn open_where(manifests: Manifests, matters: impl Fn(&Finding) -> bool) -> Option<Self> {
         let mut loaded = load(&manifests.files, &manifests.namespace);
         let secrets = Secrets::new(std::mem::take(&mut loaded.secrets), manifests.secrets);
         let mut checked = check(&loaded.resources);
@@ -36,6 +72,7 @@ impl Project {
                 .into_iter()
                 .map(|(namespace, p)| loaded.place(&namespace, p)),
         );
+        findings.retain(|finding| matters(finding));
         for finding in &findings {
             eprintln!("{finding}");
         }

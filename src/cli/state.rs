@@ -9,6 +9,9 @@ use clap::Args;
 use crate::runtime::vault::KeySource;
 use crate::state::{Location, Store, Takeover};
 
+/// Where state is kept unless somebody says otherwise.
+const DEFAULT_STATE: &str = ".syncline";
+
 /// Where state is kept.
 #[derive(Debug, Args)]
 pub struct StateArgs {
@@ -18,7 +21,7 @@ pub struct StateArgs {
     #[arg(
         long,
         value_name = "DIR|URL",
-        default_value = ".syncline",
+        default_value = DEFAULT_STATE,
         env = "SYNCLINE_STATE",
         hide_env_values = true,
         global = true
@@ -34,7 +37,35 @@ pub struct StateArgs {
     state_url_file: Option<PathBuf>,
 }
 
+/// With what refresh tokens are sealed.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// A file with the key that seals refresh tokens in the store: 32 random bytes, or base64 of such. Without
+    /// it, a state folder gets one of its own; state in PostgreSQL needs it for Connections whose refresh tokens
+    /// change
+    #[arg(long, value_name = "FILE", env = "SYNCLINE_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
 impl StateArgs {
+    /// The flags that say the same again, for a command that somebody is to type: none where the
+    /// environment or the default says it, and never a password.
+    pub fn again(&self) -> Vec<String> {
+        let env = |name: &str| std::env::var(name).ok();
+        if let Some(file) = &self.state_url_file {
+            let file = file.display().to_string();
+            return match env("SYNCLINE_STATE_URL_FILE") == Some(file.clone()) {
+                true => Vec::new(),
+                false => vec!["--state-url-file".into(), file],
+            };
+        }
+        let usual = env("SYNCLINE_STATE").unwrap_or_else(|| DEFAULT_STATE.into());
+        match self.location() {
+            Ok(location) if self.state != usual => vec!["--state".into(), location.to_string()],
+            _ => Vec::new(),
+        }
+    }
+
     /// Where state is kept.
     ///
     /// # Errors

@@ -2,80 +2,117 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::hint::{Hint, quoted};
+use super::moment::lasted;
 use crate::runtime::local::Finished;
+use crate::state::Totals;
 
-/// The result of a run: a row for each Sync, dead letters by reason, and the next command.
-pub fn runs(finished: &[Finished]) -> String {
+/// An empty table of the house.
+pub fn table(header: impl IntoIterator<Item = impl Into<comfy_table::Cell>>) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table.set_header([
+    table.set_header(
+        header
+            .into_iter()
+            .map(Into::into)
+            .collect::<Vec<comfy_table::Cell>>(),
+    );
+    table
+}
+
+/// Aligns numbers to the right, from the column `from` on.
+pub fn numbers(table: &mut Table, from: usize) {
+    for column in table.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// Columns that only stand there when somebody has something in them.
+type Figures = fn(&Finished) -> u64;
+const RARE: [(&str, Figures); 2] = [
+    ("SUPERSEDED", |one| one.report.counts.superseded),
+    ("RETRYING", |one| one.totals.retrying + one.totals.unknown),
+];
+
+/// The result of a run: a row for each Sync, dead letters by reason, and the next command.
+pub fn runs(finished: &[Finished], hint: &Hint) -> String {
+    let rare: Vec<_> = RARE
+        .into_iter()
+        .filter(|(_, figure)| finished.iter().any(|one| figure(one) > 0))
+        .collect();
+    let usual = [
         "SYNC",
         "OUTCOME",
+        "TIME",
         "READ",
         "CREATED",
         "UPDATED",
         "UNCHANGED",
         "SKIPPED",
-        "WAITING",
-        "RETRYING",
-        "DEAD",
-        "TIME",
-    ]);
+    ];
+    let header = usual.into_iter().chain(rare.iter().map(|(name, _)| *name));
+    let mut table = table(header.chain(["WAITING", "DEAD"]));
     for one in finished {
         let counts = one.report.counts;
-        table.add_row([
+        let mut row = vec![
             one.sync.name.clone(),
             one.report.outcome.clone(),
-            counts.read.to_string(),
-            counts.created.to_string(),
-            counts.updated.to_string(),
-            counts.unchanged.to_string(),
-            counts.skipped.to_string(),
-            one.totals.waiting.to_string(),
-            (one.totals.retrying + one.totals.unknown).to_string(),
-            one.totals.dead_letters().to_string(),
-            format!(
-                "{:.1} s",
-                (one.report.ended - one.report.started) as f64 / 1000.0
-            ),
-        ]);
+            lasted(one.report.ended - one.report.started),
+        ];
+        let figures = [
+            counts.read,
+            counts.created,
+            counts.updated,
+            counts.unchanged,
+            counts.skipped,
+        ];
+        row.extend(figures.map(|figure| figure.to_string()));
+        row.extend(rare.iter().map(|(_, figure)| figure(one).to_string()));
+        row.push(one.totals.waiting.to_string());
+        row.push(dead(one));
+        table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    numbers(&mut table, 2);
     let mut text = format!("{table}\n");
     for one in finished {
-        if !one.totals.dead.is_empty() {
-            let reasons: Vec<String> = one
-                .totals
-                .dead
-                .iter()
-                .map(|(reason, count)| format!("{count} {reason}"))
-                .collect();
-            text.push_str(&format!(
-                "{}: dead letters: {}\n",
-                one.sync.name,
-                reasons.join(", ")
-            ));
+        if let Some(reasons) = reasons(&one.totals) {
+            text.push_str(&format!("{}: dead letters: {reasons}\n", one.sync.name));
         }
         if let Some(message) = &one.report.message {
             text.push_str(&format!("{}: {message}\n", one.sync.name));
         }
     }
-    text.push_str(&next(finished));
+    text.push_str(&format!("next: {}\n", next(finished, hint)));
     text
 }
 
+/// All that are open, and how many of them are new.
+fn dead(one: &Finished) -> String {
+    match (one.totals.dead_letters(), one.report.counts.dead) {
+        (open, new) if new == 0 || new >= open => open.to_string(),
+        (open, new) => format!("{open} ({new} new)"),
+    }
+}
+
+/// `3 Missing, 1 BadDate`, most frequent first; `None` when there is no dead letter.
+pub fn reasons(totals: &Totals) -> Option<String> {
+    let mut reasons: Vec<(&String, &u64)> = totals.dead.iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let parts: Vec<String> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 /// What the person would do next.
-fn next(finished: &[Finished]) -> String {
-    if let Some(one) = finished.iter().find(|one| one.totals.dead_letters() > 0) {
-        return format!(
-            "next: syncline deadletters list {} --state DIR\n",
-            one.sync.name
-        );
-    }
+fn next(finished: &[Finished], hint: &Hint) -> String {
     if finished.iter().any(|one| one.report.outcome != "Succeeded") {
-        return "next: run the same command again; it goes on where it stopped\n".into();
+        let again = "when what stopped it is mended, run it again; it goes on where it stopped";
+        return format!("{} ({again})", hint.with_files("run", "--once"));
     }
-    "next: syncline run -f DIR --watch\n".into()
+    match finished.iter().find(|one| one.totals.dead_letters() > 0) {
+        Some(one) => hint.on_state("deadletters list", &quoted(&one.sync.name)),
+        None => hint.with_files("run", "--watch"),
+    }
 }

@@ -1,57 +1,49 @@
 //! Tokens for commands that change no state: they read what is kept, and keep a refresh token only when
 //! a system has just replaced it, because the old one is void then. Used by previews and by `cli::get`.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 
 use crate::connector::TokenStore;
-use crate::state::sqlite::SqliteStore;
-use crate::state::{Store, StoreError};
+use crate::state::{Location, StoreError, Takeover};
 
 use super::vault::{KeySource, Vault};
 
-/// The tokens of a state directory that may not be there yet.
+/// The tokens of a store that may not be there yet.
 pub struct LateTokens {
-    directory: PathBuf,
+    location: Location,
+    key: KeySource,
 }
 
 impl LateTokens {
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self {
-            directory: directory.into(),
-        }
-    }
-
-    fn key(&self) -> KeySource {
-        KeySource::Made(self.directory.join("key"))
+    pub fn new(location: Location, key: KeySource) -> Self {
+        Self { location, key }
     }
 
     /// The vault, where there is one.
-    fn find(&self) -> Result<Option<Vault>, String> {
-        if !self.directory.join("key").exists() {
+    async fn find(&self) -> Result<Option<Vault>, String> {
+        let is_there = match &self.key {
+            KeySource::Given(_) => true,
+            KeySource::Made(file) => file.exists(),
+            KeySource::None => false,
+        };
+        if !is_there {
             return Ok(None);
         }
-        let store = SqliteStore::attach(&self.directory).map_err(|e| e.to_string())?;
-        let vault = |store| Vault::open(&self.key(), Arc::new(store));
-        store.map(vault).transpose()
+        let store = self.location.attach().await.map_err(|e| e.to_string())?;
+        store.map(|store| Vault::open(&self.key, store)).transpose()
     }
 
     /// The vault, made where there is none.
-    fn make(&self) -> Result<Vault, String> {
-        let store = match SqliteStore::open(&self.directory) {
-            // Somebody runs Syncs with it, so it is there.
-            Err(StoreError::Locked { .. }) => SqliteStore::attach(&self.directory).transpose(),
-            opened => Some(opened),
+    async fn make(&self) -> Result<Vault, String> {
+        let store = match self.location.attach().await {
+            Ok(None) => self.location.open(Takeover::Refuse).await,
+            Ok(Some(store)) => Ok(store),
+            Err(error) => Err(error),
         };
-        let store = store
-            .ok_or_else(|| format!("{} has no store", self.directory.display()))?
-            .map_err(|e| e.to_string())?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        Vault::open(&self.key(), store)
+        let store = store.map_err(|e: StoreError| e.to_string())?;
+        Vault::open(&self.key, store)
     }
 }
 
@@ -62,7 +54,7 @@ impl TokenStore for LateTokens {
     ) -> BoxFuture<'_, Result<Option<(String, SecretString)>, String>> {
         let connection = connection.to_owned();
         async move {
-            match self.find()? {
+            match self.find().await? {
                 Some(vault) => vault.load(&connection).await,
                 None => Ok(None),
             }
@@ -77,7 +69,11 @@ impl TokenStore for LateTokens {
         token: SecretString,
     ) -> BoxFuture<'_, Result<(), String>> {
         let connection = connection.to_owned();
-        async move { self.make()?.save(&connection, origin, token).await }.boxed()
+        async move {
+            let vault = self.make().await?;
+            vault.save(&connection, origin, token).await
+        }
+        .boxed()
     }
 }
 
@@ -91,7 +87,8 @@ mod tests {
     -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let state = folder.path().join("state");
-        let tokens = LateTokens::new(&state);
+        let key = KeySource::Made(state.join("key"));
+        let tokens = LateTokens::new(Location::Directory(state.clone()), key);
         assert!(tokens.load("default/crm").await?.is_none());
         assert!(!state.exists());
         tokens

@@ -2,7 +2,7 @@
 //! whoever runs Syncs opens it. What is shown of it never holds a password.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::postgres::{PostgresStore, Settings};
@@ -68,6 +68,23 @@ impl Location {
                 .await?
                 .map(|store| Arc::new(store) as Arc<dyn Store>),
         })
+    }
+
+    /// A copy of what is kept, in the empty folder `scratch`, to try things out on: what is committed to it need
+    /// not last. The original is only read.
+    ///
+    /// # Errors
+    /// The store cannot be read, or is a database, which cannot be copied yet.
+    pub fn copy(&self, scratch: &Path) -> Result<Arc<dyn Store>, StoreError> {
+        match self {
+            Self::Directory(directory) => Ok(Arc::new(SqliteStore::rehearse(directory, scratch)?)),
+            Self::Postgres(_) => Err(StoreError::Broken {
+                place: self.to_string(),
+                problem: "state in a database cannot be copied for a preview; preview with the state in a folder \
+                          (--state DIR), a new one for what a first run would do"
+                    .into(),
+            }),
+        }
     }
 
     /// Whether a password stands in the text itself.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use syncline::api::crd;
+use syncline::cli::reference;
 
 /// Compares a committed file with what it should hold, or writes it.
 pub fn expect_file(path: &Path, wanted: &str) -> Result<(), String> {
@@ -43,4 +44,10 @@ fn the_crds_are_those_of_the_types() {
         files, 3,
         "crds/ holds something else than the three definitions"
     );
+}
+
+#[test]
+fn the_reference_of_the_command_line_is_that_of_its_parser() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");
+    expect_file(&path, &reference::markdown()).unwrap_or_else(|message| panic!("{message}"));
 }
