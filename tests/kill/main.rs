@@ -202,7 +202,7 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     let (mut killed, mut finished) = (0, 0);
     for cycle in 0..scenario.cycles {
         change(&oracle, &mut random, cycle);
-        let stop = choose(&mut random, cycle);
+        let stop = choose(&mut random, cycle, crashes);
         match (engine.run(&oracle, stop), stop) {
             (Ended::Killed, Stop::Crash(boundary, _)) => *crashes.entry(boundary).or_default() += 1,
             (Ended::Killed, _) => killed += 1,
@@ -259,17 +259,17 @@ fn change(oracle: &Oracle, random: &mut Random, cycle: u64) {
 }
 
 /// Two of three runs end at a boundary, each in its turn; the others at a moment in the systems.
-fn choose(random: &mut Random, cycle: u64) -> Stop {
+fn choose(random: &mut Random, cycle: u64, crashes: &BTreeMap<&'static str, u32>) -> Stop {
     if cycle % 3 == 2 {
         let moment =
             [Moment::Page, Moment::BeforeCommit, Moment::AfterCommit][random.below(3) as usize];
         return Stop::Kill(moment, 1 + random.below(6));
     }
     let turn = cycle - cycle / 3;
-    Stop::Crash(
-        BOUNDARIES[turn as usize % BOUNDARIES.len()],
-        1 + random.below(4),
-    )
+    let boundary = BOUNDARIES[turn as usize % BOUNDARIES.len()];
+    // Each is reached at least once, also where little is left to do.
+    let most = if crashes.contains_key(boundary) { 4 } else { 1 };
+    Stop::Crash(boundary, 1 + random.below(most))
 }
 
 /// Creates of unknown fate are decided by a person who looks in the target, until there are none.

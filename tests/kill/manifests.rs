@@ -24,7 +24,7 @@ pub fn yaml(scenario: &Scenario, port: u16) -> String {
         || scenario.guarantee == Guarantee::Keyed && scenario.shared && scenario.ordered;
     let find = match finds {
         true => format!(
-            "find: {{path: /{object}, query: {{{0}: \"${{match.{0}}}\"}}, records: data, indexLag: 10ms}}\n      ",
+            "find: {{path: /{object}, query: {{{0}: \"${{match.{0}}}\"}}, records: data, indexLag: 200ms}}\n      ",
             field.1
         ),
         false => String::new(),

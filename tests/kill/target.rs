@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-/// How long a created record stays invisible to the search; the manifests allow for more.
-const INDEX_LAG: Duration = Duration::from_millis(3);
+/// How long a created record stays invisible to the search: longer than it takes to start the engine
+/// again, so that only what it has noted down keeps it from creating a second one. The manifests allow
+/// for more.
+const INDEX_LAG: Duration = Duration::from_millis(150);
 
 /// What the target lets a client do about a create whose answer was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

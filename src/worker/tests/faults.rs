@@ -132,7 +132,13 @@ async fn a_create_whose_answer_has_no_id_is_looked_for_and_never_sent_again() {
 
 #[tokio::test]
 async fn a_record_that_is_created_anew_is_not_created_twice_by_a_crash() {
-    let bench = Bench::new(|_, _| None).await;
+    // Nothing can be searched here, so that only what was noted down tells.
+    let mut bench = Bench::new(|_, _| None).await;
+    bench.spec["crm"]["objects"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("find");
+    bench.spec["sync"].as_object_mut().unwrap().remove("match");
     bench.source(customers(1));
     bench.run().await;
     // Somebody deletes it in the target; the next version is created anew, and the crash comes before
