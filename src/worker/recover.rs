@@ -150,6 +150,7 @@ impl Worker {
             let id = self.flights.add(flight);
             self.ready(id);
         }
+        self.forget_settled();
         let soon = (full && taken > 0).then(|| now() + SOON);
         self.due = [self.due, next, soon].into_iter().flatten().min();
         if full && taken > 0 && self.has_waiting {

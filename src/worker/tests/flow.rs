@@ -57,6 +57,33 @@ async fn a_record_that_waits_for_another_of_its_own_sync_goes_on_in_the_same_run
     assert_eq!(bench.totals().await.waiting, 0);
 }
 
+/// Many waiting records are asked for while others of them are settled: what the store was asked before a
+/// record was settled must not bring it back. The target has no search, so nothing but order keeps it from a
+/// second create.
+#[tokio::test]
+async fn a_waiting_record_that_was_settled_while_the_store_was_asked_is_not_created_again() {
+    let mut bench = Bench::new(|_, _| None).await;
+    bench.spec["map"]["fields"] = json!([
+        {"to": "email", "from": "email"},
+        {"to": "parent", "from": "parent", "lookup": "parents", "onUnlinked": "Wait", "onMissing": "Omit"},
+    ]);
+    let sync = bench.spec["sync"].as_object_mut().unwrap();
+    sync.insert(
+        "lookups".into(),
+        json!([{"name": "parents", "syncRef": {"name": "sync"}}]),
+    );
+    sync.remove("match");
+    let contacts = bench.spec["crm"]["objects"][0].as_object_mut().unwrap();
+    contacts.remove("find");
+    let child = |n: usize| json!({"id": format!("c{n}"), "email": format!("c{n}@example.com"), "parent": format!("p{}", n % 100)});
+    let parent = |n: usize| json!({"id": format!("p{n}"), "email": format!("p{n}@example.com")});
+    bench.source((0..900).map(child).chain((0..100).map(parent)).collect());
+    let (report, _) = bench.run().await;
+    let created = bench.world().count("POST /contacts");
+    assert_eq!((report.counts.created, created), (1000, 1000));
+    assert_eq!(bench.totals().await.waiting, 0);
+}
+
 #[tokio::test]
 async fn a_dead_letter_is_superseded_by_a_version_on_the_very_next_page() {
     let mut bench = Bench::new(|_, _| None).await;
