@@ -40,7 +40,7 @@ use tokio::time::Instant;
 
 use crate::connector::Parents;
 use crate::plan::Plan;
-use crate::record::Failure;
+use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use setup::{Board, Mode, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
@@ -110,6 +110,8 @@ pub struct Worker {
     /// When the next exception is due, as far as is known.
     due: Option<Millis>,
     asking_due: bool,
+    /// The keys whose outcome was committed while the store was asked for exceptions.
+    settled_meanwhile: HashSet<Key>,
     has_exceptions: bool,
     has_waiting: bool,
     linked: watch::Receiver<u64>,
@@ -165,6 +167,7 @@ impl Worker {
             next_scan: 0,
             due: (totals.retrying + totals.unknown > 0).then_some(0),
             asking_due: false,
+            settled_meanwhile: HashSet::new(),
             has_exceptions: totals.exceptions() > 0,
             has_waiting: totals.waiting > 0,
             linked,

@@ -73,7 +73,7 @@ impl Worker {
         }
         self.mostly_new = batch.added.len() * 2 > count;
         self.judging = false;
-        self.forget_settled();
+        self.flights.drop_settled();
         self.note_page(page.position, page.max_seen);
         self.commit_page(batch, page.bytes, page.ended);
         self.judge_next();

@@ -124,8 +124,14 @@ impl Worker {
     pub(super) fn take_due(&mut self, found: Vec<(Exception, Known)>, next: Option<Millis>) {
         self.asking_due = false;
         let full = found.len() == MOST_DUE;
-        let mut taken = 0;
+        let (mut taken, mut again) = (0, false);
+        let settled = std::mem::take(&mut self.settled_meanwhile);
         for (exception, known) in found {
+            if settled.contains(&exception.entry.key) {
+                // What was read of it may be older than what was committed since.
+                again = true;
+                continue;
+            }
             if self.flights.has(&exception.entry.key) {
                 continue;
             }
@@ -150,10 +156,10 @@ impl Worker {
             let id = self.flights.add(flight);
             self.ready(id);
         }
-        self.forget_settled();
-        let soon = (full && taken > 0).then(|| now() + SOON);
+        let more = (full && taken > 0) || again;
+        let soon = more.then(|| now() + SOON);
         self.due = [self.due, next, soon].into_iter().flatten().min();
-        if full && taken > 0 && self.has_waiting {
+        if more && self.has_waiting {
             self.linked.mark_changed();
         }
     }

@@ -17,7 +17,7 @@ impl Worker {
     pub(super) fn page_filed(&mut self, added: &[FlightId]) {
         self.judging = false;
         // No page is looked up now, so nobody needs those that were kept; versions behind them go on.
-        self.forget_settled();
+        self.flights.drop_settled();
         self.page_committed(added, 1);
         self.judge_next();
     }
@@ -79,20 +79,16 @@ impl Worker {
         }
     }
 
-    /// Lets go of settled flights, unless the store was asked before they were: its answer would bring them
-    /// back as if nothing had been done.
-    pub(super) fn forget_settled(&mut self) {
-        if !self.judging && !self.asking_due {
-            self.flights.drop_settled();
-        }
-    }
-
     /// A settled flight goes, and the version that waited for it takes off.
     pub(super) fn release(&mut self, id: FlightId) {
         let known = self.flights.get_mut(id).settled.take().unwrap_or_default();
         self.flights.give_matching(id);
+        if self.asking_due {
+            let key = self.flights.get(id).entry.key.clone();
+            self.settled_meanwhile.insert(key);
+        }
         if self.flights.get(id).next.is_none() {
-            if self.judging || self.asking_due {
+            if self.judging {
                 self.flights.keep_settled(id, known);
             } else {
                 self.flights.remove(id);
