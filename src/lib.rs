@@ -15,6 +15,8 @@ pub mod plan;
 
 pub mod pipeline;
 
+pub mod telemetry;
+
 pub mod state;
 
 pub mod connector;
@@ -22,5 +24,7 @@ pub mod connector;
 pub mod worker;
 
 pub mod runtime;
+
+pub mod controller;
 
 pub mod cli;

@@ -34,16 +34,9 @@ fn any_object(_: &mut SchemaGenerator) -> Schema {
     status = "MappingStatus",
     derive = "PartialEq",
     doc = "How a record of one system becomes a record of another, field by field, with tests.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name": "Status", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MappingSpec {
@@ -56,13 +49,15 @@ pub struct MappingSpec {
     pub tests: Vec<MappingTest>,
 }
 
-/// What the controller knows of a Mapping.
+/// What was last seen of a Mapping.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct MappingStatus {
-    /// Generation that the conditions speak of.
-    pub observed_generation: i64,
-    /// `Ready`, `TestsPassed`.
+    /// The generation that the conditions are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` and `TestsPassed`; `Stalled` while it is True.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])

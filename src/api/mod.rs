@@ -1,10 +1,12 @@
 //! The three custom resources as users write them: serde types with their CRD schemas.
 //! Data only: no client, no I/O. The schema holds only what works.
 
+pub mod condition;
 pub mod connection;
 pub mod crd;
 pub mod mapping;
 pub mod reference;
+pub mod status;
 pub mod sync;
 mod yaml;
 

@@ -27,6 +27,20 @@ pub struct LocalRef {
     pub name: String,
 }
 
+/// A Connection, in the same namespace unless `namespace` says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionRef {
+    /// Name of the Connection.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace; its `allowedNamespaces` must allow the namespace of whoever refers to it. Without
+    /// it, the resource's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
 /// A length of time as Kubernetes users write it: `300ms`, `30s`, `5m`, `2h`, `1h30m`; at most 10 years.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]

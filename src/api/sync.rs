@@ -1,12 +1,12 @@
 //! The Sync resource: what flows from where to where, when, and what happens when it cannot.
 //! Data only, as users write it; `plan::sync` checks what a schema cannot.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::reference::{DurationText, LocalRef};
+use super::reference::{ConnectionRef, DurationText, LocalRef};
+pub use super::status::*;
 
 /// One flow of records from an object of one Connection to an object of another.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ use super::reference::{DurationText, LocalRef};
     printcolumn = r#"{"name": "Status", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message"}"#,
     printcolumn = r#"{"name": "Source", "type": "string", "jsonPath": ".spec.source.connectionRef.name"}"#,
     printcolumn = r#"{"name": "Target", "type": "string", "jsonPath": ".spec.target.connectionRef.name"}"#,
+    printcolumn = r#"{"name": "Fresh", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Fresh\")].status"}"#,
+    printcolumn = r#"{"name": "Last success", "type": "date", "jsonPath": ".status.lastSuccessTime"}"#,
+    printcolumn = r#"{"name": "Dead", "type": "integer", "jsonPath": ".status.deadLettersOpen"}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -56,6 +59,13 @@ pub struct SyncSpec {
     /// When failures are given up.
     #[serde(default)]
     pub failures: FailureSpec,
+    /// How fresh the target has to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<FreshnessSpec>,
+    /// How long the state of this Sync (links, dead letters) is kept after it was deleted, so that a
+    /// Sync that is applied again goes on where it was. Default: 720h (30 days).
+    #[serde(default = "thirty_days")]
+    pub state_retention: DurationText,
     /// Stops after the run that is under way; nothing is read or written until it is false again.
     #[serde(default)]
     pub suspend: bool,
@@ -70,7 +80,7 @@ pub struct SyncSpec {
 )]
 pub struct SyncSource {
     /// The Connection to read from; its `access` must allow Read.
-    pub connection_ref: LocalRef,
+    pub connection_ref: ConnectionRef,
     /// Name of one of its objects; the object must have `list`.
     #[schemars(length(min = 1, max = 63))]
     pub object: String,
@@ -107,7 +117,7 @@ pub enum Backfill {
 )]
 pub struct SyncTarget {
     /// The Connection to write to; its `access` must allow what `write.mode` needs.
-    pub connection_ref: LocalRef,
+    pub connection_ref: ConnectionRef,
     /// Name of one of its objects.
     #[schemars(length(min = 1, max = 63))]
     pub object: String,
@@ -126,36 +136,62 @@ pub struct LookupSpec {
 }
 
 /// When the Sync runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("!(has(self.interval) && has(self.cron))").message("interval and cron exclude each other"),
+    validation = Rule::new("has(self.cron) || !has(self.timeZone)").message("timeZone belongs to cron")
+)]
 pub struct TriggerSpec {
-    /// Time from the start of one run to the start of the next, at least 1s. Default: 15m.
-    #[serde(default = "quarter_hour")]
-    pub interval: DurationText,
+    /// Time from the start of one run to the start of the next, at least 1s. Without `cron`, 15m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<DurationText>,
+    /// When runs start, as five fields of cron: minute, hour, day of month, month, day of week
+    /// (`30 6 * * MON-FRI`). Runs that were missed are made up for by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 128))]
+    pub cron: Option<String>,
+    /// The time zone of `cron`, an IANA name such as `Europe/Berlin`. Without it, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
     /// Reads everything now and then, whatever the cursor says; never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_refresh: Option<FullRefreshSpec>,
 }
 
-impl Default for TriggerSpec {
-    fn default() -> Self {
-        Self {
-            interval: quarter_hour(),
-            full_refresh: None,
-        }
-    }
+fn thirty_days() -> DurationText {
+    DurationText::literal("720h")
 }
 
-fn quarter_hour() -> DurationText {
-    DurationText::literal("15m")
+/// How fresh the target has to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FreshnessSpec {
+    /// The oldest that the target may be before the condition `Fresh` becomes False. Without it, three
+    /// times the time between two runs, at least 15m.
+    pub max_age: DurationText,
 }
 
 /// When everything is read, whatever the cursor says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("has(self.interval) != has(self.cron)").message("one of interval and cron"),
+    validation = Rule::new("has(self.cron) || !has(self.timeZone)").message("timeZone belongs to cron")
+)]
 pub struct FullRefreshSpec {
     /// Time between two full refreshes, at least `trigger.interval`.
-    pub interval: DurationText,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<DurationText>,
+    /// When full refreshes start, as five fields of cron: `0 3 * * *`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 128))]
+    pub cron: Option<String>,
+    /// The time zone of `cron`, an IANA name such as `Europe/Berlin`. Without it, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
 }
 
 /// How a source record that has no link yet is recognized in the target, with the target's `find`.
@@ -292,20 +328,4 @@ impl Default for FailureSpec {
 
 fn three_days() -> DurationText {
     DurationText::literal("72h")
-}
-
-/// What was last seen of a Sync.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SyncStatus {
-    /// The generation that the conditions are about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready, and what is behind it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
-    pub conditions: Vec<Condition>,
 }

@@ -3,6 +3,7 @@
 //! standard error.
 
 mod completions;
+mod controller;
 mod crds;
 mod deadletters;
 mod get;
@@ -105,6 +106,7 @@ enum Command {
     Status(status::Status),
     #[command(name = "deadletters")]
     DeadLetters(deadletters::DeadLetters),
+    Controller(controller::Controller),
     Crds(crds::Crds),
     Completions(completions::Completions),
 }
@@ -132,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Status(command) => wait(command.run(output)),
         Command::DeadLetters(command) => wait(command.run(output)),
         Command::Validate(command) => command.run(output),
+        Command::Controller(command) => wait(command.run()),
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

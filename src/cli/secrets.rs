@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::connector::SecretSource;
-use crate::plan::connection::{AuthPlan, SecretRef};
+use crate::plan::connection::SecretRef;
 use crate::plan::{ConnectionPlan, Problem, ResourceName};
 
 /// Largest credential, as large as a Secret may be.
@@ -142,38 +142,13 @@ pub fn missing(connection: &ConnectionPlan, secrets: &Secrets) -> Vec<Problem> {
             .find(&connection.namespace, &secret.name, &secret.key)
             .err()
     };
-    references(&connection.auth)
-        .iter()
-        .filter_map(|s| absent(s))
+    connection
+        .auth
+        .secrets()
+        .into_iter()
+        .filter_map(absent)
         .map(|message| Problem::error(connection.resource(), "spec.auth", message))
         .collect()
-}
-
-/// The credentials that an authentication names.
-fn references(auth: &AuthPlan) -> Vec<&SecretRef> {
-    match auth {
-        AuthPlan::None => vec![],
-        AuthPlan::Fixed { secret, send_as: _ } => vec![secret],
-        AuthPlan::Basic { username, password } => {
-            std::iter::once(username).chain(password).collect()
-        }
-        AuthPlan::OAuth2(oauth) => [
-            &oauth.client_id,
-            &oauth.client_secret,
-            &oauth.refresh_token,
-            &oauth.username,
-            &oauth.password,
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        AuthPlan::Session(session) => session
-            .login
-            .credentials
-            .iter()
-            .map(|c| &c.secret)
-            .collect(),
-    }
 }
 
 /// `SYNCLINE_SECRET_CRM_CREDENTIALS_API_KEY` for the key `api-key` of the Secret `crm-credentials`.

@@ -20,8 +20,6 @@ use crate::plan::ConnectionPlan;
 use crate::plan::connection::{AuthPlan, Place, SecretRef, SendAsPlan};
 use crate::record::{Class, Failure, Fingerprint};
 
-/// How long a Secret's value is used before it is read again: a rotation is seen within this time.
-const FRESH: Duration = Duration::from_secs(5);
 /// How long a failed attempt answers for all who wait for a credential.
 const FAILED: Duration = Duration::from_secs(5);
 
@@ -162,6 +160,13 @@ impl Authenticator {
         }
     }
 
+    /// Forgets the credential and the failure to get one: the next request reads it afresh.
+    pub async fn forget(&self) {
+        let mut renewing = self.renewing.lock().await;
+        renewing.failed = None;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn usable(&self, rejected: Option<&Credential>) -> Option<Arc<Credential>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let credential = current.as_ref()?;
@@ -208,7 +213,7 @@ impl Authenticator {
         renewing: &mut Renewing,
         transport: &Transport,
     ) -> Result<Obtained, Failure> {
-        let fresh = Some(Instant::now() + FRESH);
+        let fresh = Some(Instant::now() + self.secrets.source.fresh_for());
         let (send_as, token) = match &self.plan.auth {
             AuthPlan::None => {
                 return Ok(Obtained {
@@ -266,7 +271,7 @@ impl Authenticator {
         Ok(Obtained {
             carried,
             hidden,
-            valid_until: Some(Instant::now() + FRESH),
+            valid_until: Some(Instant::now() + self.secrets.source.fresh_for()),
         })
     }
 

@@ -91,9 +91,22 @@ impl Connector {
         }
     }
 
+    /// One request with its answer; none is sent while the credential is known to be rejected.
+    pub(super) async fn exchange(
+        &self,
+        prepared: &Prepared,
+        purpose: Purpose,
+        name: &str,
+    ) -> Result<Reply, Failure> {
+        self.inner.stall.enter(Instant::now())?;
+        let result = self.ask(prepared, purpose, name).await;
+        self.inner.stall.tell(&result, Instant::now());
+        result
+    }
+
     /// One request with its answer: waits for the limits, asks again after a refusal for being too many
     /// and after one renewal of the credential. Neither uses an attempt.
-    pub(super) async fn exchange(
+    async fn ask(
         &self,
         prepared: &Prepared,
         purpose: Purpose,

@@ -16,9 +16,11 @@ mod guard;
 mod limit;
 mod login;
 mod pages;
+mod probe;
 mod read;
 mod retry;
 mod retry_after;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -40,6 +42,9 @@ use crate::record::{Failure, Moment, TargetId};
 pub use guard::Guard;
 pub use pages::PageReader;
 
+/// Time from a rejected credential to the next try, where the Connection has no probe.
+const FIRST_TRY: Duration = Duration::from_secs(300);
+
 /// Where credentials come from: a cluster's Secrets, or manifests, variables and files.
 pub trait SecretSource: Send + Sync {
     /// The value of `key` in the Secret `namespace/name`; the error is one line for a person and never
@@ -50,6 +55,12 @@ pub trait SecretSource: Send + Sync {
         name: &str,
         key: &str,
     ) -> BoxFuture<'_, Result<SecretString, String>>;
+
+    /// How long a value may be used before it is read again. A source that tells of changes
+    /// ([`Connector::forget_credential`]) may allow more than one that doesn't.
+    fn fresh_for(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }
 
 /// Where rotated refresh tokens are kept between processes, sealed by the implementation.
@@ -165,6 +176,7 @@ struct Inner {
     auth: auth::Authenticator,
     limiter: limit::Limiter,
     circuit: circuit::Circuit,
+    stall: stall::Stall,
     budget: retry::Budget,
 }
 
@@ -183,6 +195,7 @@ impl Connector {
             auth: auth::Authenticator::new(Arc::clone(&plan), secrets, tokens),
             limiter: limit::Limiter::new(&plan),
             circuit: circuit::Circuit::default(),
+            stall: stall::Stall::new(plan.probe.as_ref().map_or(FIRST_TRY, |p| p.interval)),
             budget: retry::Budget::new(),
             plan,
         };

@@ -5,6 +5,7 @@ pub mod connection;
 mod guarantee;
 mod lookups;
 mod operations;
+mod schedule;
 pub mod suggest;
 mod sync;
 #[cfg(test)]
@@ -23,7 +24,11 @@ use crate::record::{Fingerprint, SyncName};
 
 pub use crate::api::sync::{OnAmbiguous, OnGone, OnMany, OnNone, OnShared, WriteMode};
 pub use connection::{AuthPlan, ConnectionPlan, Grant, ObjectPlan};
-pub use validate::{Checked, ResourceName, Resources, check, compile};
+pub use schedule::Schedule;
+pub use validate::{
+    Checked, Compiled, ResourceName, Resources, check, compile, compile_connection,
+    compile_mapping, connection_of,
+};
 
 /// Whether a problem keeps a Sync from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -116,6 +121,8 @@ pub struct Plan {
     pub guarantees: Guarantees,
     pub failures: FailurePlan,
     pub trigger: TriggerPlan,
+    /// The oldest that the target may be.
+    pub max_age: Duration,
     pub suspend: bool,
 }
 
@@ -207,10 +214,10 @@ pub struct FailurePlan {
     pub dead_letter_after: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct TriggerPlan {
-    /// Time between two runs.
-    pub interval: Duration,
-    /// Time between two scans that read everything, whatever the cursor says.
-    pub full_refresh: Option<Duration>,
+    /// When runs start.
+    pub runs: Schedule,
+    /// When scans start that read everything, whatever the cursor says.
+    pub full_refresh: Option<Schedule>,
 }

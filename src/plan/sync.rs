@@ -11,10 +11,11 @@ use super::operations::{check_find, check_natural_key, check_source, check_targe
 use super::suggest::hint;
 use super::validate::{Parts, ResourceName, SyncChecker};
 use super::{
-    Backfill, Endpoint, FailurePlan, LookupPlan, MatchField, MatchPlan, ObjectPlan, Plan,
+    Backfill, Endpoint, FailurePlan, LookupPlan, MatchField, MatchPlan, ObjectPlan, Plan, Schedule,
     TriggerPlan, WritePlan,
 };
 use crate::api::mapping::MappingSpec;
+use crate::api::reference::DurationText;
 use crate::api::sync::{self, MatchSpec, SyncSpec};
 use crate::expression::{Expression, Path};
 use crate::plan::connection::ConnectionWithObjects;
@@ -22,6 +23,9 @@ use crate::record::{Fingerprint, Moment, SyncName};
 
 /// Shortest time between two runs.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between two runs where the trigger says nothing.
+const USUAL_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// Compiles one Sync; `None` when that is impossible, with the reasons in `checker`.
 pub(super) fn compile_sync(
@@ -55,7 +59,9 @@ pub(super) fn compile_sync(
     let guarantees = guarantees(&target.object, &write, matching.as_ref());
     check_blind(spec, &guarantees, checker);
     let source_paths = source_paths(&target.object);
+    let trigger = trigger?;
     Some(Plan {
+        max_age: max_age(spec, &trigger),
         name: SyncName {
             namespace: id.namespace.clone(),
             name: id.name.clone(),
@@ -199,23 +205,68 @@ fn compile_lookups(
     spec.lookups.iter().map(plan).collect()
 }
 
-fn compile_trigger(spec: &SyncSpec, checker: &mut SyncChecker) -> TriggerPlan {
-    let interval = spec.trigger.interval.to_std();
-    let full_refresh = spec.trigger.full_refresh.as_ref();
-    let full_refresh = full_refresh.map(|f| f.interval.to_std());
-    if interval < SHORTEST_INTERVAL {
-        checker.error("spec.trigger.interval", "must be at least 1s");
-    }
-    if full_refresh.is_some_and(|f| f < interval) {
+fn compile_trigger(spec: &SyncSpec, checker: &mut SyncChecker) -> Option<TriggerPlan> {
+    let trigger = &spec.trigger;
+    let cron = trigger.cron.as_deref();
+    let runs = compile_schedule(
+        "spec.trigger",
+        trigger.interval.as_ref(),
+        cron,
+        trigger.time_zone.as_deref(),
+        checker,
+    );
+    let full_refresh = trigger.full_refresh.as_ref().map(|full| {
+        compile_schedule(
+            "spec.trigger.fullRefresh",
+            full.interval.as_ref(),
+            full.cron.as_deref(),
+            full.time_zone.as_deref(),
+            checker,
+        )
+    });
+    if let (Some(Schedule::Every(runs)), Some(Some(Schedule::Every(full)))) = (&runs, &full_refresh)
+        && full < runs
+    {
         checker.error(
             "spec.trigger.fullRefresh.interval",
             "is shorter than trigger.interval: a full refresh takes the place of a run",
         );
     }
-    TriggerPlan {
-        interval,
-        full_refresh,
+    Some(TriggerPlan {
+        runs: runs?,
+        full_refresh: match full_refresh {
+            Some(full) => Some(full?),
+            None => None,
+        },
+    })
+}
+
+/// The oldest that the target may be.
+fn max_age(spec: &SyncSpec, trigger: &TriggerPlan) -> Duration {
+    match &spec.freshness {
+        Some(freshness) => freshness.max_age.to_std(),
+        // The gap of a cron pattern is not always the same: this is about an arbitrary one.
+        None => USUAL_INTERVAL.max(trigger.runs.period(0).saturating_mul(3)),
     }
+}
+
+fn compile_schedule(
+    field: &str,
+    interval: Option<&DurationText>,
+    cron: Option<&str>,
+    zone: Option<&str>,
+    checker: &mut SyncChecker,
+) -> Option<Schedule> {
+    if let Some(cron) = cron {
+        return Schedule::cron(cron, zone)
+            .map_err(|(name, problem)| checker.error(&format!("{field}.{name}"), problem))
+            .ok();
+    }
+    let interval = interval.map_or(USUAL_INTERVAL, DurationText::to_std);
+    if interval < SHORTEST_INTERVAL {
+        checker.error(&format!("{field}.interval"), "must be at least 1s");
+    }
+    Some(Schedule::Every(interval))
 }
 
 fn compile_backfill(

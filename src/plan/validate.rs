@@ -12,6 +12,7 @@ use super::sync::compile_sync;
 use super::{Plan, Problem};
 use crate::api::connection::ConnectionSpec;
 use crate::api::mapping::MappingSpec;
+use crate::api::reference::ConnectionRef;
 use crate::api::sync::SyncSpec;
 use crate::mapping::Mapping;
 use crate::record::SyncName;
@@ -49,8 +50,14 @@ pub struct Resources {
     pub unusable: BTreeSet<(String, ResourceName)>,
 }
 
-/// All that was declared, checked and compiled: each Connection and Mapping once, shared by the Syncs
-/// that use it.
+/// Connections and Mappings, compiled: each once, shared by the Syncs that use it.
+#[derive(Clone, Debug, Default)]
+pub struct Compiled {
+    pub connections: BTreeMap<ResourceName, ConnectionWithObjects>,
+    pub mappings: BTreeMap<ResourceName, Arc<Mapping>>,
+}
+
+/// All that was declared, checked and compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     pub connections: BTreeMap<ResourceName, ConnectionWithObjects>,
@@ -67,91 +74,95 @@ impl Checked {
     }
 }
 
-/// The Plan of one Sync, or what keeps it from running.
+/// Checks and compiles one Connection.
 ///
 /// # Errors
-/// The errors of the Sync and of the Connections and the Mapping that it refers to.
-pub fn compile(resources: &Resources, name: &SyncName) -> Result<Plan, Vec<Problem>> {
+/// Everything that is wrong with it.
+pub fn compile_connection(
+    id: &ResourceName,
+    spec: &ConnectionSpec,
+) -> Result<ConnectionWithObjects, Vec<Problem>> {
+    connection::compile(&id.namespace, &id.name, spec)
+}
+
+/// Checks and compiles one Mapping; its tests are not run.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn compile_mapping(
+    id: &ResourceName,
+    spec: &MappingSpec,
+) -> Result<Arc<Mapping>, Vec<Problem>> {
+    let resource = format!("Mapping/{}", id.name);
+    Mapping::compile(spec).map(Arc::new).map_err(|problems| {
+        problems
+            .into_iter()
+            .map(|p| Problem::error(resource.clone(), p.field, p.message))
+            .collect()
+    })
+}
+
+/// The Plan of one Sync whose parts were compiled before, or what keeps it from running.
+///
+/// # Errors
+/// The Sync's own errors. There may be none: then one of its parts is missing in `compiled`, and what
+/// is wrong with that part was said when it was compiled.
+pub fn compile(
+    resources: &Resources,
+    compiled: &Compiled,
+    name: &SyncName,
+) -> Result<Plan, Vec<Problem>> {
     let id = ResourceName::new(&name.namespace, &name.name);
     let Some(spec) = resources.syncs.get(&id) else {
         let others = names_in(&resources.syncs, &name.namespace);
         let message = format!("there is no such Sync{}", hint(&name.name, others));
         return Err(vec![Problem::error(sync_resource(&id), "", message)]);
     };
-    let only = Resources {
-        connections: pick(
-            &resources.connections,
-            &id.namespace,
-            &[
-                &spec.source.connection_ref.name,
-                &spec.target.connection_ref.name,
-            ],
-        ),
-        mappings: pick(
-            &resources.mappings,
-            &id.namespace,
-            &[&spec.mapping_ref.name],
-        ),
-        ..Resources::default()
-    };
-    let mut checked = Checked::default();
-    compile_parts(&only, &mut checked);
-    check_sync(resources, &id, spec, &mut checked);
-    match checked.plans.remove(name) {
-        Some(plan) => Ok(plan),
-        None => Err(checked
-            .problems
-            .into_iter()
-            .map(|(_, p)| p)
-            .filter(Problem::is_error)
-            .collect()),
-    }
+    let (plan, problems) = check_sync(resources, compiled, &id, spec);
+    plan.ok_or_else(|| problems.into_iter().filter(Problem::is_error).collect())
 }
 
 /// Checks and compiles everything; all problems are found in one go.
 pub fn check(resources: &Resources) -> Checked {
     let mut checked = Checked::default();
-    compile_parts(resources, &mut checked);
-    for (id, spec) in &resources.syncs {
-        check_sync(resources, id, spec, &mut checked);
-    }
-    checked
-}
-
-/// Compiles the Connections and Mappings.
-fn compile_parts(resources: &Resources, checked: &mut Checked) {
+    let mut compiled = Compiled::default();
     for (id, spec) in &resources.connections {
-        match connection::compile(&id.namespace, &id.name, spec) {
-            Ok(connection) => {
-                checked.connections.insert(id.clone(), connection);
-            }
-            Err(problems) => note(&id.namespace, problems, checked),
+        match compile_connection(id, spec) {
+            Ok(connection) => drop(compiled.connections.insert(id.clone(), connection)),
+            Err(problems) => note(&id.namespace, problems, &mut checked),
         }
     }
     for (id, spec) in &resources.mappings {
-        match Mapping::compile(spec) {
-            Ok(mapping) => {
-                checked.mappings.insert(id.clone(), Arc::new(mapping));
-            }
-            Err(problems) => {
-                let resource = format!("Mapping/{}", id.name);
-                let problems = problems
-                    .into_iter()
-                    .map(|p| Problem::error(resource.clone(), p.field, p.message));
-                note(&id.namespace, problems, checked);
-            }
+        match compile_mapping(id, spec) {
+            Ok(mapping) => drop(compiled.mappings.insert(id.clone(), mapping)),
+            Err(problems) => note(&id.namespace, problems, &mut checked),
         }
     }
+    for (id, spec) in &resources.syncs {
+        let (plan, problems) = check_sync(resources, &compiled, id, spec);
+        checked
+            .plans
+            .extend(plan.map(|plan| (plan.name.clone(), plan)));
+        note(&id.namespace, problems, &mut checked);
+    }
+    checked.connections = compiled.connections;
+    checked.mappings = compiled.mappings;
+    checked
 }
 
-fn check_sync(resources: &Resources, id: &ResourceName, spec: &SyncSpec, checked: &mut Checked) {
+fn check_sync(
+    resources: &Resources,
+    compiled: &Compiled,
+    id: &ResourceName,
+    spec: &SyncSpec,
+) -> (Option<Plan>, Vec<Problem>) {
     let mut checker = SyncChecker {
         resource: sync_resource(id),
         problems: Vec::new(),
     };
     check_references(resources, id, spec, &mut checker);
     endless_waits(resources, id, spec, &mut checker);
-    let parts = resolve(id, spec, checked);
+    let parts = resolve(id, spec, resources, compiled);
     let plan = parts.and_then(|parts| {
         let mapping = resources
             .mappings
@@ -159,10 +170,13 @@ fn check_sync(resources: &Resources, id: &ResourceName, spec: &SyncSpec, checked
         compile_sync(id, spec, parts, mapping, &mut checker)
     });
     let failed = checker.problems.iter().any(Problem::is_error);
-    if let (Some(plan), false) = (plan, failed) {
-        checked.plans.insert(plan.name.clone(), plan);
-    }
-    note(&id.namespace, checker.problems, checked);
+    (plan.filter(|_| !failed), checker.problems)
+}
+
+/// The Connection that a reference of a resource in `namespace` means.
+pub fn connection_of(namespace: &str, reference: &ConnectionRef) -> ResourceName {
+    let namespace = reference.namespace.as_deref().unwrap_or(namespace);
+    ResourceName::new(namespace, &reference.name)
 }
 
 /// What a Sync refers to, compiled.
@@ -173,18 +187,24 @@ pub(super) struct Parts {
 }
 
 /// `None` when something is missing or wrong, which is then among the problems already.
-fn resolve(id: &ResourceName, spec: &SyncSpec, checked: &Checked) -> Option<Parts> {
-    let connection = |name: &str| {
-        checked
-            .connections
-            .get(&ResourceName::new(&id.namespace, name))
-            .cloned()
+fn resolve(
+    id: &ResourceName,
+    spec: &SyncSpec,
+    resources: &Resources,
+    compiled: &Compiled,
+) -> Option<Parts> {
+    let connection = |reference: &ConnectionRef| {
+        let name = connection_of(&id.namespace, reference);
+        let allowed = &resources.connections.get(&name)?.allowed_namespaces;
+        allowed
+            .allow(&name.namespace, &id.namespace)
+            .then(|| compiled.connections.get(&name).cloned())?
     };
     let mapping = ResourceName::new(&id.namespace, &spec.mapping_ref.name);
     Some(Parts {
-        source: connection(&spec.source.connection_ref.name)?,
-        target: connection(&spec.target.connection_ref.name)?,
-        mapping: checked.mappings.get(&mapping)?.clone(),
+        source: connection(&spec.source.connection_ref)?,
+        target: connection(&spec.target.connection_ref)?,
+        mapping: compiled.mappings.get(&mapping)?.clone(),
     })
 }
 
@@ -195,24 +215,11 @@ fn check_references(
     spec: &SyncSpec,
     checker: &mut SyncChecker,
 ) {
-    for (field, name) in [
-        (
-            "spec.source.connectionRef.name",
-            &spec.source.connection_ref.name,
-        ),
-        (
-            "spec.target.connectionRef.name",
-            &spec.target.connection_ref.name,
-        ),
+    for (field, reference) in [
+        ("spec.source.connectionRef", &spec.source.connection_ref),
+        ("spec.target.connectionRef", &spec.target.connection_ref),
     ] {
-        checker.reference(
-            "Connection",
-            field,
-            name,
-            id,
-            resources,
-            &resources.connections,
-        );
+        checker.connection(field, reference, id, resources);
     }
     let mapping = &spec.mapping_ref.name;
     checker.reference(
@@ -253,6 +260,59 @@ impl SyncChecker {
             .push(Problem::warning(self.resource.clone(), field, message));
     }
 
+    /// A Connection is there and lets the Sync's namespace use it.
+    fn connection(
+        &mut self,
+        field: &str,
+        reference: &ConnectionRef,
+        from: &ResourceName,
+        resources: &Resources,
+    ) {
+        let name = connection_of(&from.namespace, reference);
+        if name.namespace == from.namespace {
+            if !resources.connections.contains_key(&name)
+                && let Some(elsewhere) = offered(&name.name, &from.namespace, resources)
+            {
+                return self.error(
+                    &format!("{field}.name"),
+                    format!(
+                        "there is no Connection {:?} in namespace {:?}; is it the one in {elsewhere:?}? Then add namespace: {elsewhere}",
+                        name.name, from.namespace
+                    ),
+                );
+            }
+            return self.reference(
+                "Connection",
+                &format!("{field}.name"),
+                &name.name,
+                from,
+                resources,
+                &resources.connections,
+            );
+        }
+        if resources
+            .unusable
+            .contains(&("Connection".to_owned(), name.clone()))
+        {
+            return;
+        }
+        let allowed = resources.connections.get(&name).is_some_and(|connection| {
+            connection
+                .allowed_namespaces
+                .allow(&name.namespace, &from.namespace)
+        });
+        if !allowed {
+            // One answer for both, so that nobody learns the names of another namespace.
+            self.error(
+                field,
+                format!(
+                    "there is no Connection {:?} in namespace {:?} that lets namespace {:?} use it: its spec.allowedNamespaces must",
+                    name.name, name.namespace, from.namespace
+                ),
+            );
+        }
+    }
+
     fn reference<T>(
         &mut self,
         kind: &str,
@@ -268,18 +328,21 @@ impl SyncChecker {
         if declared || resources.unusable.contains(&(kind.to_owned(), wanted)) {
             return;
         }
-        let mut message = format!(
+        let message = format!(
             "there is no {kind} {name:?} in namespace {namespace:?}{}",
             hint(name, names_in(known, namespace))
         );
-        if let Some(elsewhere) = known.keys().find(|k| k.name == name) {
-            message = format!(
-                "there is no {kind} {name:?} in namespace {namespace:?}; the one in {:?} cannot be used from here",
-                elsewhere.namespace
-            );
-        }
         self.error(field, message);
     }
+}
+
+/// The namespace of a Connection with this name that `namespace` may use.
+fn offered<'a>(name: &str, namespace: &str, resources: &'a Resources) -> Option<&'a str> {
+    let mut all = resources.connections.iter();
+    let allows = |(id, spec): &(&ResourceName, &ConnectionSpec)| {
+        id.name == name && spec.allowed_namespaces.allow(&id.namespace, namespace)
+    };
+    all.find(allows).map(|(id, _)| id.namespace.as_str())
 }
 
 fn sync_resource(id: &ResourceName) -> String {
@@ -294,17 +357,6 @@ fn names_in<'a, T>(
         .keys()
         .filter(move |k| k.namespace == namespace)
         .map(|k| k.name.as_str())
-}
-
-fn pick<T: Clone>(
-    all: &BTreeMap<ResourceName, T>,
-    namespace: &str,
-    names: &[&String],
-) -> BTreeMap<ResourceName, T> {
-    all.iter()
-        .filter(|(k, _)| k.namespace == namespace && names.contains(&&k.name))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect()
 }
 
 fn note(namespace: &str, problems: impl IntoIterator<Item = Problem>, checked: &mut Checked) {

@@ -1,37 +1,21 @@
 //! Runs Plans on this machine: one store, one connector for each Connection, one task for each Sync.
 //! Used by `syncline run`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::connector::{Connector, Guard, SecretSource, TokenStore};
-use crate::plan::{AuthPlan, ConnectionPlan, Grant, Plan};
-use crate::record::{Failure, SyncName};
+use crate::connector::{Guard, SecretSource, TokenStore};
+use crate::plan::Plan;
+use crate::record::SyncName;
 use crate::state::{OnMismatch, RunReport, Session, Store, StoreError, Totals};
-use crate::worker::{Board, Mode, Progress, RunError, Setup, Target, Witness, Worker, backoff};
+use crate::worker::{Fence, Mode, Progress, RunError, Witness, backoff};
 
-use super::vault::{KeySource, Vault};
-
-/// Why nothing was run.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Vault(String),
-    #[error(
-        "Connection {0}: the system may give a new refresh token with every answer, which is kept in the store, sealed \
-         with a key of the installation: give a file of 32 random bytes with --key-file (`head -c 32 /dev/urandom`)"
-    )]
-    NoKey(String),
-    #[error("{0}")]
-    Connection(Failure),
-}
+pub use super::site::StartError;
+use super::site::{Run, Site};
+use super::vault::KeySource;
 
 /// How the Syncs are run.
 pub struct Options {
@@ -55,8 +39,7 @@ pub struct Finished {
 
 /// The Syncs of one store, ready to run.
 pub struct Local {
-    store: Arc<dyn Store>,
-    connectors: HashMap<(String, String), Connector>,
+    site: Arc<Site>,
     jobs: Vec<Job>,
     options: Options,
     /// Where there is one, nothing is written into the targets.
@@ -78,10 +61,12 @@ impl Local {
         key: &KeySource,
         options: Options,
     ) -> Result<Self, StartError> {
-        let vault = Vault::open(key, Arc::clone(&store)).map_err(StartError::Vault)?;
-        let vault = Arc::new(vault);
-        check_keys(&plans, &vault)?;
-        Self::with(plans, secrets, vault, store, options)
+        let (secrets, guard) = (Arc::clone(secrets), options.guard.clone());
+        let site = Site::open(store, key, secrets, guard, Fence::default())?;
+        if let Some(name) = site.unsealed(&plans) {
+            return Err(StartError::NoKey(name));
+        }
+        Self::with(plans, site, options)
     }
 
     /// The same, trying out what a run would do: both systems are only read, and `witness` is told what becomes
@@ -95,35 +80,20 @@ impl Local {
         options: Options,
         witness: Arc<dyn Witness>,
     ) -> Result<Self, StartError> {
+        let (secrets, guard) = (Arc::clone(secrets), options.guard.clone());
+        let site = Site::with(copy, tokens, secrets, guard, Fence::default());
         Ok(Self {
             witness: Some(witness),
-            ..Self::with(plans, secrets, tokens, copy, options)?
+            ..Self::with(plans, site, options)?
         })
     }
 
-    fn with(
-        plans: Vec<Arc<Plan>>,
-        secrets: &Arc<dyn SecretSource>,
-        tokens: Arc<dyn TokenStore>,
-        store: Arc<dyn Store>,
-        options: Options,
-    ) -> Result<Self, StartError> {
-        let mut connectors = HashMap::new();
+    fn with(plans: Vec<Arc<Plan>>, site: Site, options: Options) -> Result<Self, StartError> {
         for connection in plans
             .iter()
             .flat_map(|plan| [&plan.source.connection, &plan.target.connection])
         {
-            let name = name_of(connection);
-            if let Entry::Vacant(vacant) = connectors.entry(name) {
-                let connector = Connector::new(
-                    Arc::clone(connection),
-                    Arc::clone(secrets),
-                    Arc::clone(&tokens),
-                    options.guard.clone(),
-                )
-                .map_err(StartError::Connection)?;
-                vacant.insert(connector);
-            }
+            site.connector(connection).map_err(StartError::Connection)?;
         }
         let job = |plan| Job {
             plan,
@@ -131,8 +101,7 @@ impl Local {
             done: watch::Sender::new(false),
         };
         Ok(Self {
-            store,
-            connectors,
+            site: Arc::new(site),
             jobs: plans.into_iter().map(job).collect(),
             options,
             witness: None,
@@ -149,25 +118,8 @@ impl Local {
 
     /// Runs all Syncs. In a single run a Sync begins when those that its lookups need have ended.
     pub async fn run(self, mut each: impl FnMut(&Finished)) -> Vec<Finished> {
-        let board = Arc::new(Board::default());
         let mut tasks = JoinSet::new();
         for job in &self.jobs {
-            let target = self.connectors[&name_of(&job.plan.target.connection)].clone();
-            let setup = Setup {
-                plan: Arc::clone(&job.plan),
-                source: self.connectors[&name_of(&job.plan.source.connection)].clone(),
-                target: match &self.witness {
-                    Some(_) => Target::rehearsal(target),
-                    None => Target::Live(target),
-                },
-                witness: self.witness.clone(),
-                store: Arc::clone(&self.store),
-                board: Arc::clone(&board),
-                progress: Arc::clone(&job.progress),
-                mode: self.options.mode.clone(),
-                full: self.options.full,
-                stop: self.options.stop.clone(),
-            };
             let name = job.plan.name.name.as_str();
             let on = if self.options.reset.iter().any(|n| n == name) {
                 OnMismatch::Reset
@@ -176,6 +128,17 @@ impl Local {
             } else {
                 OnMismatch::Refuse
             };
+            let run = Run {
+                plan: Arc::clone(&job.plan),
+                progress: Arc::clone(&job.progress),
+                mode: self.options.mode.clone(),
+                scan: true,
+                witness: self.witness.clone(),
+                full: self.options.full,
+                on,
+                stop: self.options.stop.clone(),
+            };
+            let site = Arc::clone(&self.site);
             let first = self.needed_first(&job.plan);
             let done = job.done.clone();
             tasks.spawn(async move {
@@ -183,7 +146,7 @@ impl Local {
                     // An error means that the other's task has ended, which is what is waited for.
                     let _ = needed.wait_for(|done| *done).await;
                 }
-                let finished = run_one(setup, on).await;
+                let finished = run_one(&site, run).await;
                 done.send_replace(true);
                 finished
             });
@@ -241,43 +204,17 @@ impl Local {
     }
 }
 
-/// Where a system may replace its refresh token, there must be a key to keep the new one.
-fn check_keys(plans: &[Arc<Plan>], vault: &Vault) -> Result<(), StartError> {
-    let all = |plan: &'_ Arc<Plan>| {
-        [
-            Arc::clone(&plan.source.connection),
-            Arc::clone(&plan.target.connection),
-        ]
-    };
-    match plans.iter().flat_map(all).find(|c| keeps_tokens(c)) {
-        Some(connection) if !vault.has_key() => {
-            let (namespace, name) = name_of(&connection);
-            Err(StartError::NoKey(format!("{namespace}/{name}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn name_of(connection: &ConnectionPlan) -> (String, String) {
-    (connection.namespace.clone(), connection.name.clone())
-}
-
-/// Whether the system may give a new refresh token, which must not be lost.
-fn keeps_tokens(connection: &ConnectionPlan) -> bool {
-    matches!(&connection.auth, AuthPlan::OAuth2(oauth) if oauth.grant == Grant::RefreshToken)
-}
-
 /// Delay before a Sync that lost its store is opened again; doubles, with jitter, up to [`LONGEST_DELAY`].
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-async fn run_one(setup: Setup, on: OnMismatch) -> Finished {
-    let mut stop = setup.stop.clone();
+async fn run_one(site: &Site, run: Run) -> Finished {
+    let mut stop = run.stop.clone();
     let mut attempts = 0;
     loop {
-        let finished = attempt(setup.clone(), on).await;
+        let finished = attempt(site, run.clone()).await;
         let passing = matches!(&finished.error, Some(RunError::Store(e)) if e.is_passing());
-        if !passing || !matches!(setup.mode, Mode::Watch) || *stop.borrow() {
+        if !passing || !matches!(run.mode, Mode::Watch) || *stop.borrow() {
             return finished;
         }
         if finished.report.ended - finished.report.started > LONGEST_DELAY.as_millis() as i64 {
@@ -294,24 +231,12 @@ async fn run_one(setup: Setup, on: OnMismatch) -> Finished {
     }
 }
 
-async fn attempt(setup: Setup, on: OnMismatch) -> Finished {
-    let (store, sync) = (Arc::clone(&setup.store), setup.plan.name.clone());
-    let (report, error) = match Worker::open(setup, on).await {
-        Ok(worker) => worker.run().await,
-        Err(error) => {
-            let error = RunError::Store(error);
-            let now = crate::worker::now();
-            let report = RunReport {
-                started: now,
-                ended: now,
-                outcome: "Failed".into(),
-                message: Some(error.to_string()),
-                ..RunReport::default()
-            };
-            (report, Some(error))
-        }
-    };
-    let totals = totals_of(store.as_ref(), &sync).await.unwrap_or_default();
+async fn attempt(site: &Site, run: Run) -> Finished {
+    let sync = run.plan.name.clone();
+    let (report, error) = site.run(run).await;
+    let totals = totals_of(site.store().as_ref(), &sync)
+        .await
+        .unwrap_or_default();
     Finished {
         sync,
         report,
@@ -330,10 +255,5 @@ pub async fn totals_of(store: &dyn Store, sync: &SyncName) -> Result<Totals, Sto
 
 /// The session of a Sync that has state, for looking and marking; it takes nothing over.
 pub async fn session_of(store: &dyn Store, sync: &SyncName) -> Result<Option<Session>, StoreError> {
-    Ok(store
-        .list()
-        .await?
-        .into_iter()
-        .map(|(session, _)| session)
-        .find(|session| session.sync == *sync))
+    Ok(store.find(sync).await?.map(|(session, _)| session))
 }

@@ -1,5 +1,15 @@
-//! Where workers run. `local` runs all Syncs of a set of manifests as tasks of this process.
+//! Where workers run. `local` runs all Syncs of a set of manifests, `tasks` supervises Syncs that come
+//! and go; both as tasks of this process.
 
+pub mod changes;
 pub mod local;
+pub mod order;
+pub mod probe;
+pub mod site;
+mod supervise;
+pub mod tasks;
+#[cfg(test)]
+pub(crate) mod tests;
+mod timing;
 pub mod tokens;
 pub mod vault;

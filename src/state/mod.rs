@@ -51,6 +51,9 @@ pub struct SyncState {
     /// Number of the next segment.
     pub next_segment: u64,
     pub last_run: Option<RunReport>,
+    /// The Sync is not declared any more, and its state is forgotten at this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Millis>,
 }
 
 /// A scan that is not finished; survives a crash.

@@ -140,6 +140,23 @@ pub trait Store: Send + Sync {
     /// The Syncs that have state, with it, by namespace and name. Changes nothing and takes nothing over.
     fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>>;
 
+    /// A Sync that has state, with it; `None`: it has none. Changes nothing and takes nothing over.
+    fn find(
+        &self,
+        sync: &SyncName,
+    ) -> BoxFuture<'_, Result<Option<(Session, SyncState)>, StoreError>>;
+
+    /// When the oldest record was first seen that is still on its way: to be tried again, of unknown
+    /// fate, or waiting for a link. A listed session will do.
+    fn oldest_open(&self, session: &Session) -> BoxFuture<'_, Result<Option<Millis>, StoreError>>;
+
+    /// Notes when the state of a Sync is to be forgotten, or that it is not; nothing where there is none.
+    /// Only for a Sync that nobody runs: a worker would write the state as it knows it.
+    fn expire(&self, sync: &SyncName, at: Option<Millis>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Forgets everything of a Sync. Whoever works on it can change nothing any more.
+    fn forget(&self, sync: &SyncName) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Dead letters go back to work: `keys`, or all of this reason, or all. They are due at once, through
     /// the Mapping again. Needs no session of its own: a listed one will do. Returns how many.
     fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;

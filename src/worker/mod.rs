@@ -42,7 +42,7 @@ use crate::connector::Parents;
 use crate::plan::Plan;
 use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
-pub use setup::{Board, Mode, Progress, RunError, Setup};
+pub use setup::{Board, Fence, Mode, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
 pub use witness::{Fate, Skip, Witness, Written};
 
@@ -143,6 +143,7 @@ impl Worker {
         let totals = setup.store.totals(&session).await?;
         let linked = setup.board.links.subscribe();
         let full = setup.full;
+        let next_scan = if setup.scan { 0 } else { Millis::MAX };
         let mut worker = Self {
             session,
             state,
@@ -164,7 +165,7 @@ impl Worker {
             read_parents: Vec::new(),
             scanning: false,
             full,
-            next_scan: 0,
+            next_scan,
             due: (totals.retrying + totals.unknown > 0).then_some(0),
             asking_due: false,
             settled_meanwhile: HashSet::new(),
@@ -202,7 +203,9 @@ impl Worker {
             self.error.get_or_insert(RunError::Store(error));
         }
         let report = self.report();
-        self.state.last_run = Some(report.clone());
+        if self.setup.scan {
+            self.state.last_run = Some(report.clone());
+        }
         if !matches!(self.error, Some(RunError::Store(_))) {
             let mut changes = self.give_up();
             changes.push(Change::State(Box::new(self.state.clone())));
@@ -216,7 +219,7 @@ impl Worker {
     fn report(&self) -> RunReport {
         let outcome = match &self.error {
             Some(_) => "Failed",
-            None if self.due.is_some() || !self.flights.is_empty() => "Incomplete",
+            None if self.due.is_some() || self.scanning || !self.flights.is_empty() => "Incomplete",
             None => "Succeeded",
         };
         RunReport {
@@ -258,7 +261,7 @@ impl Worker {
 
     /// Nothing new is begun any more.
     fn stopping(&self) -> bool {
-        self.error.is_some() || *self.setup.stop.borrow()
+        self.error.is_some() || *self.setup.stop.borrow() || !self.setup.fence.holds()
     }
 
     /// Begins whatever can be begun.

@@ -57,11 +57,11 @@ impl Worker {
         let started = now();
         self.next_scan = Millis::MAX;
         let plan = self.setup.plan.clone();
-        let due_full = plan.trigger.full_refresh.is_some_and(|every| {
-            self.state.refreshed.is_none_or(|at| {
-                started - at >= i64::try_from(every.as_millis()).unwrap_or(i64::MAX)
-            })
-        });
+        let due_full = plan
+            .trigger
+            .full_refresh
+            .as_ref()
+            .is_some_and(|full| full.is_due(self.state.refreshed, started));
         let full = std::mem::take(&mut self.full) || due_full;
         // An interrupted scan goes on where it was, unless everything is to be read now.
         let scan = match self.state.scan.take() {
@@ -155,14 +155,8 @@ impl Worker {
             self.error.get_or_insert(error);
         } else {
             tracing::warn!(sync = %self.session.sync, "scan failed, the next one goes on where it was: {failure}");
-            self.next_scan = self.interval_from(now());
+            self.next_scan = self.plan().trigger.runs.next(now());
         }
-    }
-
-    fn interval_from(&self, started: Millis) -> Millis {
-        started.saturating_add(
-            i64::try_from(self.plan().trigger.interval.as_millis()).unwrap_or(i64::MAX),
-        )
     }
 
     /// Keeps what the parents of the scan that has ended were read up to; to be done after its last T1.
@@ -256,7 +250,7 @@ impl Worker {
         }
         self.next_scan = match self.setup.mode {
             Mode::Once { .. } => Millis::MAX,
-            Mode::Watch => self.interval_from(scan.started),
+            Mode::Watch => self.plan().trigger.runs.next(scan.started),
         };
         vec![Change::State(Box::new(self.state.clone()))]
     }

@@ -5,6 +5,7 @@ mod auth;
 mod http;
 mod list;
 mod object;
+mod probe;
 mod request;
 mod rules;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use auth::*;
 pub use http::*;
 pub use list::*;
 pub use object::*;
+pub use probe::*;
 pub use request::*;
 pub use rules::*;
 pub use write::*;
@@ -76,6 +78,13 @@ pub struct ConnectionSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub responses: Vec<ResponseSpec>,
+    /// How the controller tries the system out; without it, only Syncs show whether it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeSpec>,
+    /// Which namespaces' Syncs may use this Connection, and with it the credentials it names. Default:
+    /// its own.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
     /// The kinds of records that the system holds, and the operations on them.
     #[schemars(
         length(min = 1, max = 64),
@@ -86,6 +95,47 @@ pub struct ConnectionSpec {
 
 fn read_only() -> Vec<Access> {
     vec![Access::Read]
+}
+
+/// Which namespaces may refer to a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("has(self.names) == (self.from == 'Names')").message("from: Names and names belong together")
+)]
+pub struct AllowedNamespaces {
+    /// Same: only its own. All: every namespace. Names: its own and those in `names`. Default: Same.
+    #[serde(default)]
+    pub from: NamespacesFrom,
+    /// The namespaces, with `from: Names`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 63)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub names: Vec<String>,
+}
+
+impl AllowedNamespaces {
+    /// Whether resources of `namespace` may refer to a resource of `own`.
+    pub fn allow(&self, own: &str, namespace: &str) -> bool {
+        namespace == own
+            || match self.from {
+                NamespacesFrom::Same => false,
+                NamespacesFrom::All => true,
+                NamespacesFrom::Names => self.names.iter().any(|name| name == namespace),
+            }
+    }
+}
+
+/// Where those who refer may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum NamespacesFrom {
+    #[default]
+    Same,
+    All,
+    Names,
 }
 
 /// Something that Syncs may do with a Connection.
@@ -103,7 +153,7 @@ pub struct ConnectionStatus {
     /// The generation that the conditions are about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, and what is behind it.
+    /// `Ready`; with a probe `Reachable` and `Authenticated`; `Reconciling` and `Stalled` while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

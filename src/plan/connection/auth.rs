@@ -45,6 +45,35 @@ pub enum AuthPlan {
     Session(SessionPlan),
 }
 
+impl AuthPlan {
+    /// The credentials that it names.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match self {
+            Self::None => vec![],
+            Self::Fixed { secret, send_as: _ } => vec![secret],
+            Self::Basic { username, password } => {
+                std::iter::once(username).chain(password).collect()
+            }
+            Self::OAuth2(oauth) => [
+                &oauth.client_id,
+                &oauth.client_secret,
+                &oauth.refresh_token,
+                &oauth.username,
+                &oauth.password,
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            Self::Session(session) => session
+                .login
+                .credentials
+                .iter()
+                .map(|c| &c.secret)
+                .collect(),
+        }
+    }
+}
+
 /// How requests carry a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendAsPlan {

@@ -3,18 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use url::Url;
 
 use super::auth::compile_auth;
-use super::check::Checker;
+use super::check::{Checker, RequestParts};
 use super::object::compile_object;
-use super::request::check_header;
+use super::request::{check_header, compile_request};
 use super::{
-    AccessPlan, ConnectionPlan, ConnectionWithObjects, LimitPlan, ResponseRule, RetryPlan,
+    AccessPlan, ConnectionPlan, ConnectionWithObjects, LimitPlan, ProbePlan, ResponseRule,
+    RetryPlan,
 };
-use crate::api::connection::{Access, ConnectionSpec, HttpSpec, LimitSpec, ResponseSpec};
+use crate::api::connection::{
+    Access, ConnectionSpec, HttpSpec, LimitSpec, Method, Parameters, ProbeSpec, ResponseSpec,
+};
 use crate::plan::Problem;
 
 /// Requests under way at once where nothing else is configured.
@@ -57,6 +61,10 @@ pub fn compile(
     if spec.http.timeout.to_std().is_zero() {
         checker.problem("spec.http.timeout", "must be more than 0");
     }
+    let probe = spec
+        .probe
+        .as_ref()
+        .and_then(|p| compile_probe(p, &mut checker));
     let objects = compile_objects(spec, &mut checker);
     let problems = std::mem::take(&mut checker.problems);
     let (Some(base_url), Some(auth), true) = (base_url, auth, problems.is_empty()) else {
@@ -81,11 +89,30 @@ pub fn compile(
         limits,
         retry,
         responses,
+        probe,
     };
     Ok(ConnectionWithObjects {
         connection: Arc::new(connection),
         objects,
     })
+}
+
+fn compile_probe(spec: &ProbeSpec, checker: &mut Checker<'_>) -> Option<ProbePlan> {
+    let interval = spec.interval.to_std();
+    if interval < Duration::from_secs(1) {
+        checker.problem("spec.probe.interval", "must be at least 1s");
+    }
+    let none = Parameters::new();
+    let parts = RequestParts {
+        method: Method::Get,
+        path: &spec.path,
+        query: &none,
+        headers: &none,
+        body: None,
+        answer: ("path", None),
+    };
+    let request = compile_request(parts, &["settings"], "spec.probe", checker)?;
+    Some(ProbePlan { request, interval })
 }
 
 fn compile_objects(

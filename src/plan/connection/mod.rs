@@ -63,6 +63,15 @@ pub struct ConnectionPlan {
     pub limits: Vec<LimitPlan>,
     pub retry: RetryPlan,
     pub responses: Vec<ResponseRule>,
+    pub probe: Option<ProbePlan>,
+}
+
+/// How the system is tried out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProbePlan {
+    pub request: Operation,
+    /// Time between two probes.
+    pub interval: Duration,
 }
 
 impl ConnectionPlan {

@@ -5,8 +5,8 @@ use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::record::{Fingerprint, SyncName, TargetId};
 use crate::state::{
-    Detail, Exception, OnMismatch, Session, StoreError, SyncState, Takeover, Trouble, Which,
-    segment,
+    Detail, Exception, Millis, OnMismatch, Session, StoreError, SyncState, Takeover, Trouble,
+    Which, segment,
 };
 
 use super::connect::Backend;
@@ -282,6 +282,44 @@ fn promotion(entry: segment::Entry) -> Exception {
         },
         behind: None,
     }
+}
+
+/// Notes when the state of a Sync is to be forgotten.
+pub async fn expire(
+    client: &mut Client,
+    sync: &SyncName,
+    at: Option<Millis>,
+) -> Result<(), tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    let select = "SELECT id, state FROM sync WHERE namespace = $1 AND name = $2 FOR UPDATE";
+    if let Some(row) = tx.query_opt(select, &[&sync.namespace, &sync.name]).await? {
+        let (id, text): (i64, &str) = (row.get(0), row.get(1));
+        // A state that cannot be read is not replaced by an empty one.
+        if let Ok(state) = serde_json::from_str::<SyncState>(text) {
+            let state = json(&SyncState {
+                expires: at,
+                ..state
+            });
+            tx.execute("UPDATE sync SET state = $2 WHERE id = $1", &[&id, &state])
+                .await?;
+        }
+    }
+    tx.commit().await
+}
+
+/// Forgets everything of a Sync.
+pub async fn forget(client: &mut Client, sync: &SyncName) -> Result<(), tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    let select = "SELECT id FROM sync WHERE namespace = $1 AND name = $2 FOR UPDATE";
+    if let Some(row) = tx.query_opt(select, &[&sync.namespace, &sync.name]).await? {
+        let id: i64 = row.get(0);
+        for table in ["link", "segment", "exception"] {
+            tx.execute(&format!("DELETE FROM {table} WHERE sync = $1"), &[&id])
+                .await?;
+        }
+        tx.execute("DELETE FROM sync WHERE id = $1", &[&id]).await?;
+    }
+    tx.commit().await
 }
 
 /// Keeps a value under its name.

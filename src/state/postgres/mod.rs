@@ -258,6 +258,29 @@ impl Store for PostgresStore {
         async move { self.reader().await?.list().await }.boxed()
     }
 
+    fn find(
+        &self,
+        sync: &SyncName,
+    ) -> BoxFuture<'_, Result<Option<(Session, SyncState)>, StoreError>> {
+        let sync = sync.clone();
+        async move { self.reader().await?.find(&sync).await }.boxed()
+    }
+
+    fn oldest_open(&self, session: &Session) -> BoxFuture<'_, Result<Option<Millis>, StoreError>> {
+        let id = session.id;
+        async move { self.reader().await?.oldest_open(id).await }.boxed()
+    }
+
+    fn expire(&self, sync: &SyncName, at: Option<Millis>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let sync = sync.clone();
+        self.ask(|reply| Job::Expire(sync, at, reply))
+    }
+
+    fn forget(&self, sync: &SyncName) -> BoxFuture<'_, Result<(), StoreError>> {
+        let sync = sync.clone();
+        self.ask(|reply| Job::Forget(sync, reply))
+    }
+
     fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
         self.ask(|reply| Job::Replay(session, which, reply))

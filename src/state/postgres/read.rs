@@ -242,22 +242,38 @@ impl Reader {
     }
 
     pub async fn list(&self) -> Result<Vec<(Session, SyncState)>, StoreError> {
-        let sql = "SELECT id, namespace, name, epoch, state FROM sync ORDER BY namespace, name";
-        let rows = self.query(sql, &[]).await?;
-        rows.iter()
-            .map(|row| {
-                let session = Session {
-                    id: row.get(0),
-                    sync: SyncName {
-                        namespace: row.get(1),
-                        name: row.get(2),
-                    },
-                    epoch: row.get(3),
-                };
-                let state = state(&self.place, &session.sync, row.get(4))?;
-                Ok((session, state))
-            })
-            .collect()
+        let rows = self
+            .query(&format!("{SYNC} ORDER BY namespace, name"), &[])
+            .await?;
+        rows.iter().map(|row| self.sync(row)).collect()
+    }
+
+    pub async fn find(&self, name: &SyncName) -> Result<Option<(Session, SyncState)>, StoreError> {
+        let sql = format!("{SYNC} WHERE namespace = $1 AND name = $2");
+        let rows = self.query(&sql, &[&name.namespace, &name.name]).await?;
+        rows.first().map(|row| self.sync(row)).transpose()
+    }
+
+    fn sync(&self, row: &Row) -> Result<(Session, SyncState), StoreError> {
+        let session = Session {
+            id: row.get(0),
+            sync: SyncName {
+                namespace: row.get(1),
+                name: row.get(2),
+            },
+            epoch: row.get(3),
+        };
+        let state = state(&self.place, &session.sync, row.get(4))?;
+        Ok((session, state))
+    }
+
+    pub async fn oldest_open(&self, sync: i64) -> Result<Option<Millis>, StoreError> {
+        // `since` stands in the detail, whose JSON may hold \u0000, which jsonb does not take; within its
+        // texts a quote is escaped, so that only the field itself matches. 0 means that it is not known.
+        let sql = r#"SELECT min(nullif(substring(detail from '"since":([0-9]+)')::bigint, 0)) FROM exception
+                     WHERE sync = $1 AND trouble IN (0, 1, 2)"#;
+        let rows = self.query(sql, &[&sync]).await?;
+        Ok(rows.first().and_then(|row| row.get(0)))
     }
 
     pub async fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -267,6 +283,9 @@ impl Reader {
         Ok(rows.first().map(|row| row.get(0)))
     }
 }
+
+/// A Sync that has state.
+const SYNC: &str = "SELECT id, namespace, name, epoch, state FROM sync";
 
 /// What a Sync remembers, from its text.
 pub fn state(place: &str, sync: &SyncName, text: &str) -> Result<SyncState, StoreError> {

@@ -45,6 +45,8 @@ pub enum Job {
     Commit(Commit),
     Replay(Session, Which, Reply<u64>),
     Discard(Session, Which, Reply<u64>),
+    Expire(SyncName, Option<Millis>, Reply<()>),
+    Forget(SyncName, Reply<()>),
     Save(String, Vec<u8>, Reply<()>),
 }
 
@@ -122,6 +124,18 @@ impl Writer {
             Job::Discard(session, which, reply) => {
                 let done = self.work(LONG_ANSWER, async |client| {
                     control::discard(client, &session, &which).await
+                });
+                let _ = reply.send(done.await);
+            }
+            Job::Expire(sync, at, reply) => {
+                let done = self.work(ANSWER, async |client| {
+                    control::expire(client, &sync, at).await
+                });
+                let _ = reply.send(done.await);
+            }
+            Job::Forget(sync, reply) => {
+                let done = self.work(LONG_ANSWER, async |client| {
+                    control::forget(client, &sync).await
                 });
                 let _ = reply.send(done.await);
             }

@@ -355,6 +355,29 @@ impl Store for SqliteStore {
         self.read(read::list)
     }
 
+    fn find(
+        &self,
+        sync: &SyncName,
+    ) -> BoxFuture<'_, Result<Option<(Session, SyncState)>, StoreError>> {
+        let sync = sync.clone();
+        self.read(move |db| read::find(db, &sync))
+    }
+
+    fn oldest_open(&self, session: &Session) -> BoxFuture<'_, Result<Option<Millis>, StoreError>> {
+        let id = session.id;
+        self.read(move |db| read::oldest_open(db, id))
+    }
+
+    fn expire(&self, sync: &SyncName, at: Option<Millis>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let sync = sync.clone();
+        self.write(None, move |db| write::expire(db, &sync, at))
+    }
+
+    fn forget(&self, sync: &SyncName) -> BoxFuture<'_, Result<(), StoreError>> {
+        let sync = sync.clone();
+        self.write(None, move |db| write::forget(db, &sync))
+    }
+
     fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
         self.write(None, move |db| write::replay(db, &session, &which))

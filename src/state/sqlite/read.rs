@@ -266,19 +266,38 @@ pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
     Ok(totals)
 }
 
+const SYNC: &str = "SELECT id, namespace, name, epoch, state FROM sync";
+
 pub fn list(db: &Connection) -> rusqlite::Result<Vec<(Session, SyncState)>> {
-    db.prepare("SELECT id, namespace, name, epoch, state FROM sync ORDER BY namespace, name")?
-        .query_map([], |row| {
-            let session = Session {
-                id: row.get(0)?,
-                sync: SyncName {
-                    namespace: row.get(1)?,
-                    name: row.get(2)?,
-                },
-                epoch: row.get(3)?,
-            };
-            let state: String = row.get(4)?;
-            Ok((session, serde_json::from_str(&state).unwrap_or_default()))
-        })?
+    db.prepare(&format!("{SYNC} ORDER BY namespace, name"))?
+        .query_map([], sync)?
         .collect()
+}
+
+pub fn find(db: &Connection, name: &SyncName) -> rusqlite::Result<Option<(Session, SyncState)>> {
+    db.prepare_cached(&format!("{SYNC} WHERE namespace = ? AND name = ?"))?
+        .query_row([&name.namespace, &name.name], sync)
+        .optional()
+}
+
+fn sync(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Session, SyncState)> {
+    let session = Session {
+        id: row.get(0)?,
+        sync: SyncName {
+            namespace: row.get(1)?,
+            name: row.get(2)?,
+        },
+        epoch: row.get(3)?,
+    };
+    let state: String = row.get(4)?;
+    Ok((session, serde_json::from_str(&state).unwrap_or_default()))
+}
+
+pub fn oldest_open(db: &Connection, sync: i64) -> rusqlite::Result<Option<Millis>> {
+    // `since` stands in the detail, which is JSON; 0 means that it is not known.
+    db.prepare_cached(
+        "SELECT min(json_extract(detail, '$.since')) FROM exception
+         WHERE sync = ? AND trouble IN (0, 1, 2) AND json_extract(detail, '$.since') > 0",
+    )?
+    .query_row([sync], |row| row.get(0))
 }

@@ -185,9 +185,7 @@ pub fn open(
             }
             OnMismatch::Adopt => {}
             OnMismatch::Reset => {
-                for table in ["link", "segment", "mark", "exception"] {
-                    db.execute(&format!("DELETE FROM {table} WHERE sync = ?"), [id])?;
-                }
+                empty(db, id)?;
                 state = SyncState::default();
             }
         }
@@ -204,6 +202,44 @@ pub fn open(
         },
         state,
     ))
+}
+
+/// Forgets all records of a Sync.
+fn empty(db: &Connection, id: i64) -> rusqlite::Result<()> {
+    for table in ["link", "segment", "mark", "exception"] {
+        db.execute(&format!("DELETE FROM {table} WHERE sync = ?"), [id])?;
+    }
+    Ok(())
+}
+
+pub fn expire(db: &Connection, sync: &SyncName, at: Option<i64>) -> Result<(), WriteError> {
+    let found: Option<(i64, String)> = db
+        .prepare_cached("SELECT id, state FROM sync WHERE namespace = ? AND name = ?")?
+        .query_row([&sync.namespace, &sync.name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    if let Some((id, state)) = found {
+        let state: SyncState = serde_json::from_str(&state).unwrap_or_default();
+        let state = to_json(&SyncState {
+            expires: at,
+            ..state
+        })?;
+        db.execute("UPDATE sync SET state = ? WHERE id = ?", params![state, id])?;
+    }
+    Ok(())
+}
+
+pub fn forget(db: &Connection, sync: &SyncName) -> Result<(), WriteError> {
+    let id: Option<i64> = db
+        .prepare_cached("SELECT id FROM sync WHERE namespace = ? AND name = ?")?
+        .query_row([&sync.namespace, &sync.name], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = id {
+        empty(db, id)?;
+        db.execute("DELETE FROM sync WHERE id = ?", [id])?;
+    }
+    Ok(())
 }
 
 const DEAD_LETTERS: &str = "FROM exception WHERE sync = ?1 AND trouble IN (3, 4) AND (?2 IS NULL OR key = ?2) AND (?3 IS NULL OR reason = ?3)";

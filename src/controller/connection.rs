@@ -1,0 +1,277 @@
+//! Reconciles a Connection: are its Secrets there, does its system answer, and what does that mean?
+//! `dereference` reads, `build` decides (pure), `reconcile` applies.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::conditions::{Draft, Outlook, Summary, Truth, conditions};
+use super::context::{Context, Credentials, connection_name};
+use super::index::{Kind, Target};
+use super::status::conditions_of;
+use crate::api::condition::{AUTHENTICATED, REACHABLE, reason};
+use crate::api::connection::ConnectionStatus;
+use crate::plan::{ConnectionPlan, Problem, ResourceName};
+use crate::runtime::probe::{Health, Probed};
+
+/// A system that does not answer for so long is no passing trouble.
+const PASSING: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What is known of a Connection.
+struct Facts {
+    uid: String,
+    generation: i64,
+    malformed: Option<String>,
+    problems: Vec<Problem>,
+    plan: Option<Arc<ConnectionPlan>>,
+}
+
+/// Brings a Connection's status and probe in line; answers when to look again.
+pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, String> {
+    let target = Target::new(Kind::Connection, name);
+    let Some(facts) = facts(cx, &target) else {
+        cx.probes.forget(&connection_name(name));
+        cx.tasks.site().release(&connection_name(name));
+        cx.set_credentials(name, None);
+        cx.statuses.forget(&target);
+        return Ok(None);
+    };
+    let rotated = cx.take_rotation(name);
+    let credentials = match &facts.plan {
+        Some(plan) => dereference(cx, plan).await?,
+        None => Credentials::Present,
+    };
+    if rotated {
+        cx.tasks
+            .site()
+            .forget_credential(&connection_name(name))
+            .await;
+        for sync in cx.users(name) {
+            cx.tasks.nudge(&super::context::sync_name(&sync));
+        }
+    }
+    apply(cx, name, &facts, &credentials, rotated);
+    let before = cx.statuses.current(&target);
+    let probed = cx.probes.result(&connection_name(name));
+    let now = Timestamp::now();
+    let status = build(&facts, &credentials, probed.as_ref(), &before, now);
+    cx.statuses.write(
+        &target,
+        &facts.uid,
+        serde_json::to_value(status).map_err(|e| e.to_string())?,
+    );
+    Ok(probed
+        .filter(|p| p.health == Health::Unreachable)
+        .map(|p| wake(&p, now)))
+}
+
+fn facts(cx: &Context, target: &Target) -> Option<Facts> {
+    let index = cx.index();
+    let entry = index.entry(target)?;
+    let compiled = index.compiled.connections.get(&target.name);
+    Some(Facts {
+        uid: entry.meta.uid.clone(),
+        generation: entry.meta.generation,
+        malformed: entry.malformed.clone(),
+        problems: entry.problems.clone(),
+        plan: compiled.map(|c| Arc::clone(&c.connection)),
+    })
+}
+
+/// Looks whether every Secret and key is there.
+async fn dereference(cx: &Context, plan: &ConnectionPlan) -> Result<Credentials, String> {
+    let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for secret in plan.auth.secrets() {
+        wanted.entry(&secret.name).or_default().push(&secret.key);
+    }
+    for (name, keys) in wanted {
+        let missing = cx.secrets.missing(&plan.namespace, name, &keys).await?;
+        if let Some(what) = missing {
+            return Ok(Credentials::Missing(what));
+        }
+    }
+    Ok(Credentials::Present)
+}
+
+/// Probes what can be used, and tells the Syncs that use it.
+fn apply(
+    cx: &Context,
+    name: &ResourceName,
+    facts: &Facts,
+    credentials: &Credentials,
+    rotated: bool,
+) {
+    let runtime_name = connection_name(name);
+    match (&facts.plan, credentials) {
+        (Some(plan), Credentials::Present) => {
+            cx.probes.watch(plan);
+            if rotated {
+                cx.probes.nudge(&runtime_name);
+            }
+        }
+        _ => {
+            cx.probes.forget(&runtime_name);
+            cx.tasks.site().release(&runtime_name);
+        }
+    }
+    cx.set_credentials(name, Some(credentials.clone()));
+}
+
+/// When trouble that may pass becomes trouble that stays.
+fn wake(probed: &Probed, now: Timestamp) -> Instant {
+    let passed = now.as_millisecond().saturating_sub(probed.since).max(0);
+    let rest = PASSING.saturating_sub(std::time::Duration::from_millis(passed.unsigned_abs()));
+    Instant::now() + rest.max(std::time::Duration::from_secs(1)).min(PASSING)
+}
+
+fn build(
+    facts: &Facts,
+    credentials: &Credentials,
+    probed: Option<&Probed>,
+    before: &Value,
+    now: Timestamp,
+) -> ConnectionStatus {
+    ConnectionStatus {
+        observed_generation: Some(facts.generation),
+        conditions: conditions(
+            summary(facts, credentials, probed, now),
+            probe_conditions(facts, credentials, probed),
+            facts.generation,
+            &conditions_of(before),
+            now,
+        ),
+    }
+}
+
+fn summary(
+    facts: &Facts,
+    credentials: &Credentials,
+    probed: Option<&Probed>,
+    now: Timestamp,
+) -> Summary {
+    if let Some(error) = &facts.malformed {
+        return malformed(error);
+    }
+    if facts.plan.is_none() {
+        return invalid(&facts.problems);
+    }
+    if let Credentials::Missing(what) = credentials {
+        return Summary::new(Outlook::Blocked, reason::SECRET_MISSING, what.clone());
+    }
+    let configured = |message: &str| Summary::new(Outlook::Good, reason::CONFIGURED, message);
+    let Some(probed) = probed else {
+        return match facts.plan.as_ref().is_some_and(|p| p.probe.is_some()) {
+            true => configured("configured; not probed yet"),
+            false => configured("configured"),
+        };
+    };
+    let message = probed.message.as_str();
+    match probed.health {
+        Health::Good => configured("configured; the system answers and accepts the credential"),
+        Health::Rejected => Summary::new(Outlook::Stalled, reason::CREDENTIAL_REJECTED, message),
+        Health::Misconfigured => Summary::new(Outlook::Stalled, reason::MISCONFIGURED, message),
+        Health::Unreachable => {
+            let since = now.as_millisecond().saturating_sub(probed.since);
+            let passing = u128::from(since.max(0).unsigned_abs()) < PASSING.as_millis();
+            let outlook = if passing {
+                Outlook::Recovering
+            } else {
+                Outlook::Blocked
+            };
+            Summary::new(outlook, reason::UNREACHABLE, message)
+        }
+    }
+}
+
+/// A resource that cannot be read.
+pub fn malformed(error: &str) -> Summary {
+    let message = format!(
+        "cannot be read as this version of Syncline knows its kind: {error}; correct it, or upgrade Syncline"
+    );
+    Summary::new(Outlook::Stalled, reason::INVALID_OBJECT, message)
+}
+
+/// A resource that breaks a rule which the schema cannot check.
+pub fn invalid(problems: &[Problem]) -> Summary {
+    Summary::new(Outlook::Stalled, reason::INVALID_SPEC, list(problems))
+}
+
+/// Problems in one line: the first ones, and how many more there are.
+pub fn list(problems: &[Problem]) -> String {
+    const SHOWN: usize = 3;
+    let mut parts: Vec<String> = problems
+        .iter()
+        .filter(|p| p.is_error())
+        .take(SHOWN)
+        .map(|p| match p.field.as_str() {
+            "" => p.message.clone(),
+            field => format!("{field}: {}", p.message),
+        })
+        .collect();
+    let all = problems.iter().filter(|p| p.is_error()).count();
+    if all > SHOWN {
+        parts.push(format!("and {} more", all - SHOWN));
+    }
+    parts.join("; ")
+}
+
+fn probe_conditions(
+    facts: &Facts,
+    credentials: &Credentials,
+    probed: Option<&Probed>,
+) -> Vec<Draft> {
+    let usable = facts.plan.is_some() && *credentials == Credentials::Present;
+    let Some(probed) = probed.filter(|_| usable) else {
+        return Vec::new();
+    };
+    let draft = |kind, truth, reason, message: &str| Draft {
+        kind,
+        truth,
+        reason,
+        message: message.to_owned(),
+    };
+    let message = probed.message.as_str();
+    let answers = "the system answers";
+    let (reachable, authenticated) = match probed.health {
+        Health::Good => (
+            draft(REACHABLE, Truth::True, reason::ANSWERED, answers),
+            draft(
+                AUTHENTICATED,
+                Truth::True,
+                reason::ACCEPTED,
+                "the system accepts the credential",
+            ),
+        ),
+        Health::Rejected => (
+            draft(REACHABLE, Truth::True, reason::ANSWERED, answers),
+            draft(
+                AUTHENTICATED,
+                Truth::False,
+                reason::CREDENTIAL_REJECTED,
+                message,
+            ),
+        ),
+        Health::Unreachable => (
+            draft(REACHABLE, Truth::False, reason::UNREACHABLE, message),
+            draft(
+                AUTHENTICATED,
+                Truth::Unknown,
+                reason::UNREACHABLE,
+                "the system does not answer",
+            ),
+        ),
+        Health::Misconfigured => (
+            draft(REACHABLE, Truth::False, reason::MISCONFIGURED, message),
+            draft(
+                AUTHENTICATED,
+                Truth::Unknown,
+                reason::MISCONFIGURED,
+                "not tried",
+            ),
+        ),
+    };
+    vec![reachable, authenticated]
+}

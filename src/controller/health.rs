@@ -1,0 +1,227 @@
+//! How the controller is doing: whether its watches hear anything, whether it leads, what it waits for.
+//! Served as `/healthz`, `/readyz` and `/metrics` on one address. Started by `run`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::telemetry::Metrics;
+
+/// A stream that has neither heard nor tried anything for so long hangs: only a restart helps.
+const DEAD: Duration = Duration::from_secs(600);
+/// A stream that has failed for so long makes the controller not ready.
+const DEAF: Duration = Duration::from_secs(120);
+
+/// The sign of life of one watch.
+#[derive(Debug)]
+pub struct Pulse {
+    name: String,
+    beat: Mutex<Beat>,
+}
+
+#[derive(Clone, Debug)]
+struct Beat {
+    /// When an event, a bookmark or a list came in.
+    heard: Instant,
+    /// When the stream last did anything, also when it failed.
+    alive: Instant,
+    problem: Option<String>,
+}
+
+impl Pulse {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn beat(&self) -> MutexGuard<'_, Beat> {
+        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something came in.
+    pub fn heard(&self) {
+        let now = Instant::now();
+        *self.beat() = Beat {
+            heard: now,
+            alive: now,
+            problem: None,
+        };
+    }
+
+    /// It was tried in vain.
+    pub fn failed(&self, problem: &str) {
+        let mut beat = self.beat();
+        beat.alive = Instant::now();
+        beat.problem = Some(problem.to_owned());
+    }
+}
+
+/// What the controller does now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It cannot begin, and why.
+    Waiting(String),
+    /// Another one leads.
+    Standby(String),
+    Leading,
+    Stopping,
+}
+
+/// Shared by all that have something to say about it.
+#[derive(Debug)]
+pub struct Health {
+    phase: Mutex<Phase>,
+    pulses: Mutex<Vec<Arc<Pulse>>>,
+    pub metrics: Metrics,
+}
+
+impl Health {
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            phase: Mutex::new(Phase::Waiting("starting".to_owned())),
+            pulses: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// Says what the controller does now, once for each change.
+    pub fn enter(&self, phase: Phase) {
+        let mut current = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current != phase {
+            match &phase {
+                Phase::Waiting(why) => tracing::warn!("waiting: {why}"),
+                Phase::Standby(holder) => tracing::info!("standing by: {holder} leads"),
+                Phase::Leading => tracing::info!("leading"),
+                Phase::Stopping => tracing::info!("stopping"),
+            }
+            self.metrics.leader.set(i64::from(phase == Phase::Leading));
+            *current = phase;
+        }
+    }
+
+    fn pulses(&self) -> MutexGuard<'_, Vec<Arc<Pulse>>> {
+        self.pulses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A watch begins.
+    pub fn pulse(&self, name: String) -> Arc<Pulse> {
+        let now = Instant::now();
+        let beat = Beat {
+            heard: now,
+            alive: now,
+            problem: None,
+        };
+        let pulse = Arc::new(Pulse {
+            name,
+            beat: Mutex::new(beat),
+        });
+        self.pulses().push(Arc::clone(&pulse));
+        pulse
+    }
+
+    /// All watches have ended.
+    pub fn forget_pulses(&self) {
+        self.pulses().clear();
+    }
+
+    /// Why the process should be restarted; `None`: it lives.
+    fn dead(&self, now: Instant) -> Option<String> {
+        let hangs = |p: &Arc<Pulse>| {
+            let silent = now.saturating_duration_since(p.beat().alive);
+            (silent > DEAD)
+                .then(|| format!("the watch of {} hangs for {} s", p.name, silent.as_secs()))
+        };
+        self.pulses().iter().find_map(hangs)
+    }
+
+    /// Why it is not ready; the good answer says what it does.
+    fn ready(&self, now: Instant) -> Result<String, String> {
+        let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*phase {
+            Phase::Waiting(why) => return Err(format!("waiting: {why}")),
+            Phase::Stopping => return Err("stopping".to_owned()),
+            Phase::Standby(holder) => return Ok(format!("standing by: {holder} leads")),
+            Phase::Leading => {}
+        }
+        let deaf = |p: &Arc<Pulse>| {
+            let beat = p.beat();
+            let silent = now.saturating_duration_since(beat.heard);
+            let problem = beat.problem.clone().filter(|_| silent > DEAF)?;
+            let seconds = silent.as_secs();
+            Some(format!(
+                "the watch of {} has failed for {seconds} s: {problem}",
+                p.name
+            ))
+        };
+        match self.pulses().iter().find_map(deaf) {
+            Some(problem) => Err(problem),
+            None => Ok("leading".to_owned()),
+        }
+    }
+
+    /// Seconds since each watch last heard anything; the longest.
+    fn silence(&self, now: Instant) -> f64 {
+        let silent = |p: &Arc<Pulse>| now.saturating_duration_since(p.beat().heard).as_secs_f64();
+        self.pulses().iter().map(silent).fold(0.0, f64::max)
+    }
+}
+
+/// Answers on `listener` until the process ends.
+pub async fn serve(listener: TcpListener, health: Arc<Health>) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(health);
+    axum::serve(listener, router).await
+}
+
+async fn healthz(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    match health.dead(Instant::now()) {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+    }
+}
+
+async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    match health.ready(Instant::now()) {
+        Ok(state) => (StatusCode::OK, format!("{state}\n")),
+        Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+    }
+}
+
+async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    health
+        .metrics
+        .watch_silence
+        .set(health.silence(Instant::now()));
+    let text = health.metrics.render();
+    ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_that_hangs_ends_the_process_and_one_that_fails_only_makes_it_not_ready() {
+        let health = Health::new(Metrics::new());
+        health.enter(Phase::Leading);
+        let pulse = health.pulse("syncs".to_owned());
+        let now = Instant::now();
+        assert!(health.dead(now).is_none() && health.ready(now).is_ok());
+        let later = now + DEAD + Duration::from_secs(1);
+        assert!(health.dead(later).unwrap().contains("syncs"));
+        pulse.failed("forbidden");
+        assert!(health.dead(now + DEAF * 2).is_none());
+        let problem = health.ready(now + DEAF * 2).unwrap_err();
+        assert!(problem.contains("forbidden"), "{problem}");
+        pulse.heard();
+        assert!(health.ready(Instant::now()).is_ok());
+    }
+}

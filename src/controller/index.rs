@@ -1,0 +1,339 @@
+//! Everything that is declared, and who uses what: a change of a Secret, Connection or Mapping reaches
+//! exactly the Syncs that use it. Pure: knows no cluster and no clock. Written by the task that reads the
+//! watches, and by nobody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use super::resource::*;
+use crate::api::connection::ConnectionSpec;
+use crate::api::mapping::MappingSpec;
+use crate::api::sync::SyncSpec;
+use crate::plan::{
+    Compiled, Problem, ResourceName, Resources, compile_connection, compile_mapping, connection_of,
+};
+
+/// Who uses a resource, by its name.
+type Users = BTreeMap<ResourceName, BTreeSet<ResourceName>>;
+
+/// Everything that is declared.
+#[derive(Debug, Default)]
+pub struct Index {
+    pub resources: Resources,
+    pub compiled: Compiled,
+    entries: BTreeMap<Target, Entry>,
+    /// The resourceVersion of each Secret: nothing else of it is kept.
+    secrets: BTreeMap<ResourceName, String>,
+    connections_of_secret: Users,
+    syncs_of_connection: Users,
+    syncs_of_mapping: Users,
+    syncs_of_sync: Users,
+    /// Raised by every change of a spec.
+    revision: u64,
+}
+
+impl Index {
+    pub fn entry(&self, target: &Target) -> Option<&Entry> {
+        self.entries.get(target)
+    }
+
+    /// Raised by every change of a spec: what was computed at the same revision is still so.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The Syncs that read from or write to a Connection.
+    pub fn users_of_connection(&self, name: &ResourceName) -> BTreeSet<ResourceName> {
+        self.syncs_of_connection
+            .get(name)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// A Connection was seen.
+    pub fn connection(&mut self, seen: Seen<ConnectionSpec>) -> Effects {
+        let target = Target::new(Kind::Connection, &seen.name);
+        let Some(mut entry) = self.changed(&target, &seen.meta) else {
+            return Effects::default();
+        };
+        let name = seen.name;
+        self.forget_connection(&name);
+        entry.effective += 1;
+        match seen.spec {
+            Ok(spec) => {
+                match compile_connection(&name, &spec) {
+                    Ok(compiled) => {
+                        for secret in compiled.connection.auth.secrets() {
+                            self.connections_of_secret
+                                .entry(ResourceName::new(&name.namespace, &secret.name))
+                                .or_default()
+                                .insert(name.clone());
+                        }
+                        self.compiled.connections.insert(name.clone(), compiled);
+                    }
+                    Err(problems) => entry.problems = problems,
+                }
+                self.resources.connections.insert(name.clone(), spec);
+            }
+            Err(error) => entry.malformed = Some(error),
+        }
+        self.put(target.clone(), entry);
+        self.reaching(target)
+    }
+
+    /// A Mapping was seen. One that cannot be used leaves the one before in use.
+    pub fn mapping(&mut self, seen: Seen<MappingSpec>) -> Effects {
+        let target = Target::new(Kind::Mapping, &seen.name);
+        let Some(mut entry) = self.changed(&target, &seen.meta) else {
+            return Effects::default();
+        };
+        let name = seen.name;
+        match seen.spec {
+            Ok(spec) => match compile_mapping(&name, &spec) {
+                Ok(mapping) => {
+                    entry.tests = mapping.test_count();
+                    entry.problems = failures(&name, &mapping);
+                    entry.tests_failed = !entry.problems.is_empty();
+                    if !entry.tests_failed {
+                        entry.effective += 1;
+                        self.compiled.mappings.insert(name.clone(), mapping);
+                        self.resources.mappings.insert(name.clone(), spec);
+                    }
+                }
+                Err(problems) => entry.problems = problems,
+            },
+            Err(error) => entry.malformed = Some(error),
+        }
+        self.put(target.clone(), entry);
+        self.reaching(target)
+    }
+
+    /// A Sync was seen.
+    pub fn sync(&mut self, seen: Seen<SyncSpec>) -> Effects {
+        let target = Target::new(Kind::Sync, &seen.name);
+        let Some(mut entry) = self.changed(&target, &seen.meta) else {
+            return Effects::default();
+        };
+        let name = seen.name;
+        self.forget_sync(&name);
+        entry.effective += 1;
+        match seen.spec {
+            Ok(spec) => {
+                for used in used_by(&name, &spec) {
+                    self.users(used.kind)
+                        .entry(used.name)
+                        .or_default()
+                        .insert(name.clone());
+                }
+                self.resources.syncs.insert(name.clone(), spec);
+            }
+            Err(error) => entry.malformed = Some(error),
+        }
+        self.put(target.clone(), entry);
+        self.reaching(target)
+    }
+
+    /// A Secret was seen, or is gone (`None`).
+    pub fn secret(&mut self, name: ResourceName, version: Option<String>) -> Effects {
+        let before = match &version {
+            Some(version) => self.secrets.insert(name.clone(), version.clone()),
+            None => self.secrets.remove(&name),
+        };
+        if before == version {
+            return Effects::default();
+        }
+        let rotated = self
+            .connections_of_secret
+            .get(&name)
+            .cloned()
+            .unwrap_or_default();
+        let reconcile = rotated
+            .iter()
+            .map(|c| Target::new(Kind::Connection, c))
+            .collect();
+        Effects {
+            reconcile,
+            rotated,
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// A resource is gone.
+    pub fn remove(&mut self, target: &Target) -> Effects {
+        if self.entries.remove(target).is_none() {
+            return Effects::default();
+        }
+        self.revision += 1;
+        let name = &target.name;
+        self.resources
+            .unusable
+            .remove(&(target.kind.as_str().to_owned(), name.clone()));
+        match target.kind {
+            Kind::Connection => self.forget_connection(name),
+            Kind::Mapping => {
+                self.resources.mappings.remove(name);
+                self.compiled.mappings.remove(name);
+            }
+            Kind::Sync => self.forget_sync(name),
+        }
+        let mut effects = self.reaching(target.clone());
+        effects.reconcile.remove(target);
+        effects.gone.insert(target.clone());
+        effects
+    }
+
+    /// All of a kind in a namespace (in all: `None`) was listed: what is not in the list is gone.
+    pub fn listed(
+        &mut self,
+        kind: Kind,
+        namespace: Option<&str>,
+        listed: &BTreeSet<ResourceName>,
+    ) -> Effects {
+        let missing: Vec<Target> = self
+            .entries
+            .keys()
+            .filter(|t| t.kind == kind && namespace.is_none_or(|n| n == t.name.namespace))
+            .filter(|t| !listed.contains(&t.name))
+            .cloned()
+            .collect();
+        let mut effects = Effects::default();
+        for target in missing {
+            effects.add(self.remove(&target));
+        }
+        effects
+    }
+
+    /// All Secrets of a namespace (of all: `None`) were listed.
+    pub fn secrets_listed(
+        &mut self,
+        namespace: Option<&str>,
+        listed: &BTreeSet<ResourceName>,
+    ) -> Effects {
+        let missing: Vec<ResourceName> = self
+            .secrets
+            .keys()
+            .filter(|s| namespace.is_none_or(|n| n == s.namespace) && !listed.contains(s))
+            .cloned()
+            .collect();
+        let mut effects = Effects::default();
+        for name in missing {
+            effects.add(self.secret(name, None));
+        }
+        effects
+    }
+
+    /// The entry to be written anew; `None` when nothing but the status is new.
+    fn changed(&mut self, target: &Target, meta: &Meta) -> Option<Entry> {
+        let before = self.entries.get(target);
+        if before.is_some_and(|entry| entry.meta == *meta) {
+            return None;
+        }
+        self.revision += 1;
+        Some(Entry {
+            meta: meta.clone(),
+            effective: before.map_or(0, |entry| entry.effective),
+            ..Entry::default()
+        })
+    }
+
+    fn put(&mut self, target: Target, entry: Entry) {
+        let usable = match target.kind {
+            Kind::Connection => self.resources.connections.contains_key(&target.name),
+            Kind::Mapping => self.resources.mappings.contains_key(&target.name),
+            Kind::Sync => self.resources.syncs.contains_key(&target.name),
+        };
+        let key = (target.kind.as_str().to_owned(), target.name.clone());
+        if usable {
+            self.resources.unusable.remove(&key);
+        } else {
+            self.resources.unusable.insert(key);
+        }
+        self.entries.insert(target, entry);
+    }
+
+    fn forget_connection(&mut self, name: &ResourceName) {
+        self.resources.connections.remove(name);
+        if let Some(compiled) = self.compiled.connections.remove(name) {
+            for secret in compiled.connection.auth.secrets() {
+                let secret = ResourceName::new(&name.namespace, &secret.name);
+                remove_user(&mut self.connections_of_secret, &secret, name);
+            }
+        }
+    }
+
+    fn forget_sync(&mut self, name: &ResourceName) {
+        if let Some(spec) = self.resources.syncs.remove(name) {
+            for used in used_by(name, &spec) {
+                remove_user(self.users(used.kind), &used.name, name);
+            }
+        }
+    }
+
+    /// The Syncs that use a resource of this kind.
+    fn users(&mut self, kind: Kind) -> &mut Users {
+        match kind {
+            Kind::Connection => &mut self.syncs_of_connection,
+            Kind::Mapping => &mut self.syncs_of_mapping,
+            Kind::Sync => &mut self.syncs_of_sync,
+        }
+    }
+
+    /// A resource and the Syncs that use it.
+    fn reaching(&self, target: Target) -> Effects {
+        let users = match target.kind {
+            Kind::Connection => &self.syncs_of_connection,
+            Kind::Mapping => &self.syncs_of_mapping,
+            Kind::Sync => &self.syncs_of_sync,
+        };
+        let mut reconcile: BTreeSet<Target> = users
+            .get(&target.name)
+            .into_iter()
+            .flatten()
+            .map(|sync| Target::new(Kind::Sync, sync))
+            .collect();
+        reconcile.insert(target);
+        Effects {
+            reconcile,
+            ..Effects::default()
+        }
+    }
+}
+
+/// What a Mapping's own tests say.
+fn failures(name: &ResourceName, mapping: &crate::mapping::Mapping) -> Vec<Problem> {
+    let failures = mapping.run_tests().into_iter();
+    failures
+        .map(|failure| {
+            let field = format!("spec.tests[{}]", failure.index);
+            let message = format!("test {:?} fails: {}", failure.test, failure.message);
+            Problem::error(format!("Mapping/{}", name.name), field, message)
+        })
+        .collect()
+}
+
+/// What a Sync refers to.
+fn used_by(name: &ResourceName, spec: &SyncSpec) -> Vec<Target> {
+    let own = |kind, other: &str| Target {
+        kind,
+        name: ResourceName::new(&name.namespace, other),
+    };
+    let mut used = vec![own(Kind::Mapping, &spec.mapping_ref.name)];
+    for reference in [&spec.source.connection_ref, &spec.target.connection_ref] {
+        used.push(Target {
+            kind: Kind::Connection,
+            name: connection_of(&name.namespace, reference),
+        });
+    }
+    for lookup in &spec.lookups {
+        used.push(own(Kind::Sync, &lookup.sync_ref.name));
+    }
+    used
+}
+
+fn remove_user(users: &mut Users, used: &ResourceName, user: &ResourceName) {
+    if let Some(by) = users.get_mut(used) {
+        by.remove(user);
+        if by.is_empty() {
+            users.remove(used);
+        }
+    }
+}

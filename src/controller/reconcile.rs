@@ -1,0 +1,70 @@
+//! Takes what is due from the queue and reconciles it; a failure is tried again by itself, later each
+//! time, and never holds up the others. Several run at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::index::{Kind, Target};
+use super::queue::delay;
+use super::status::show;
+use super::{connection, mapping, sync};
+
+/// Failures in a row, by resource and uid.
+#[derive(Debug, Default)]
+pub struct Failures(Mutex<HashMap<(Target, String), u32>>);
+
+impl Failures {
+    /// One more; answers how many there are.
+    fn add(&self, target: &Target, uid: &str) -> u32 {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures
+            .entry((target.clone(), uid.to_owned()))
+            .or_default();
+        *count += 1;
+        *count
+    }
+
+    fn forget(&self, target: &Target) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failures.is_empty() {
+            failures.retain(|(failed, _), _| failed != target);
+        }
+    }
+}
+
+/// Reconciles for ever.
+pub async fn run(cx: &Context) {
+    loop {
+        let target = cx.queue.next().await;
+        let metrics = &cx.health.metrics;
+        metrics.reconciles.inc();
+        metrics
+            .queue
+            .set(i64::try_from(cx.queue.len()).unwrap_or(i64::MAX));
+        let result = match target.kind {
+            Kind::Connection => connection::reconcile(cx, &target.name).await,
+            Kind::Mapping => mapping::reconcile(cx, &target.name).map(|()| None),
+            Kind::Sync => sync::reconcile(cx, &target.name),
+        };
+        match result {
+            Ok(again) => {
+                cx.failures.forget(&target);
+                if let Some(at) = again {
+                    cx.queue.add(target.clone(), at);
+                }
+            }
+            Err(problem) => {
+                metrics.reconcile_errors.inc();
+                let uid = cx.index().entry(&target).map(|e| e.meta.uid.clone());
+                let count = cx.failures.add(&target, &uid.unwrap_or_default());
+                tracing::warn!(resource = %show(&target), failures = count, "not reconciled: {problem}");
+                let delay = delay(count, getrandom::u64().unwrap_or(0));
+                cx.queue.add(target.clone(), Instant::now() + delay);
+            }
+        }
+        cx.queue.done(&target);
+    }
+}

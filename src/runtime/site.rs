@@ -1,0 +1,240 @@
+//! What the workers of one process share: the store, the connectors, the vault and the board of links.
+//! Runs nothing by itself. Used by `local` and `tasks`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::connector::{Connector, Guard, SecretSource, TokenStore};
+use crate::plan::{AuthPlan, ConnectionPlan, Grant, Plan};
+use crate::record::{Class, Failure};
+use crate::state::{OnMismatch, RunReport, Store, StoreError};
+use crate::worker::{Board, Fence, Mode, Progress, RunError, Setup, Target, Witness, Worker};
+
+use super::vault::{KeySource, Vault};
+
+/// Why nothing can be run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Vault(String),
+    #[error(
+        "Connection {0}: the system may give a new refresh token with every answer, which is kept in the store, sealed \
+         with a key of the installation: give a file of 32 random bytes with --key-file (`head -c 32 /dev/urandom`)"
+    )]
+    NoKey(String),
+    #[error("{0}")]
+    Connection(Failure),
+}
+
+/// Namespace and name of a Connection.
+pub type ConnectionName = (String, String);
+
+/// Where workers run.
+pub struct Site {
+    store: Arc<dyn Store>,
+    tokens: Arc<dyn TokenStore>,
+    /// Nothing can be sealed: a system that replaces its refresh token cannot be used.
+    keyless: bool,
+    secrets: Arc<dyn SecretSource>,
+    guard: Guard,
+    fence: Fence,
+    board: Arc<Board>,
+    connectors: Mutex<HashMap<ConnectionName, Held>>,
+}
+
+/// A connector and what it was made of.
+struct Held {
+    plan: Arc<ConnectionPlan>,
+    connector: Connector,
+}
+
+/// How one run is done.
+#[derive(Clone)]
+pub struct Run {
+    pub plan: Arc<Plan>,
+    pub progress: Arc<Progress>,
+    pub mode: Mode,
+    /// Begins with a scan.
+    pub scan: bool,
+    /// Where there is one, nothing is written into the target.
+    pub witness: Option<Arc<dyn Witness>>,
+    /// Reads everything, whatever the cursor says.
+    pub full: bool,
+    pub on: OnMismatch,
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Site {
+    /// Makes a site of a store; `key` seals what is kept of refresh tokens.
+    pub fn open(
+        store: Arc<dyn Store>,
+        key: &KeySource,
+        secrets: Arc<dyn SecretSource>,
+        guard: Guard,
+        fence: Fence,
+    ) -> Result<Self, StartError> {
+        let vault = Vault::open(key, Arc::clone(&store)).map_err(StartError::Vault)?;
+        Ok(Self {
+            keyless: !vault.has_key(),
+            ..Self::with(store, Arc::new(vault), secrets, guard, fence)
+        })
+    }
+
+    /// Makes a site whose refresh tokens are kept elsewhere.
+    pub fn with(
+        store: Arc<dyn Store>,
+        tokens: Arc<dyn TokenStore>,
+        secrets: Arc<dyn SecretSource>,
+        guard: Guard,
+        fence: Fence,
+    ) -> Self {
+        Self {
+            store,
+            tokens,
+            keyless: false,
+            secrets,
+            guard,
+            fence,
+            board: Arc::default(),
+            connectors: Mutex::default(),
+        }
+    }
+
+    /// A Connection whose refresh token could not be kept, for want of a key.
+    pub fn unsealed(&self, plans: &[Arc<Plan>]) -> Option<String> {
+        let mut all = plans
+            .iter()
+            .flat_map(|plan| [&plan.source.connection, &plan.target.connection]);
+        let found = all.find(|c| self.keyless && keeps_tokens(c))?;
+        Some(format!("{}/{}", found.namespace, found.name))
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Raised by every link that is made.
+    pub fn links(&self) -> watch::Receiver<u64> {
+        self.board.subscribe()
+    }
+
+    /// Until when this process may send.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<ConnectionName, Held>> {
+        self.connectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one connector of a Connection: its limits, circuit and credential are shared by all who use
+    /// it. Another Plan of the same Connection makes a new one.
+    pub fn connector(&self, plan: &Arc<ConnectionPlan>) -> Result<Connector, Failure> {
+        let name = (plan.namespace.clone(), plan.name.clone());
+        let mut held = self.held();
+        if let Some(held) = held.get(&name).filter(|held| Arc::ptr_eq(&held.plan, plan)) {
+            return Ok(held.connector.clone());
+        }
+        if self.keyless && keeps_tokens(plan) {
+            let name = format!("{}/{}", plan.namespace, plan.name);
+            let text = StartError::NoKey(name).to_string();
+            return Err(Failure::new(Class::Configuration, false, text));
+        }
+        let connector = Connector::new(
+            Arc::clone(plan),
+            Arc::clone(&self.secrets),
+            Arc::clone(&self.tokens),
+            self.guard.clone(),
+        )?;
+        let new = Held {
+            plan: Arc::clone(plan),
+            connector: connector.clone(),
+        };
+        held.insert(name, new);
+        Ok(connector)
+    }
+
+    /// A Secret of the Connection has changed: its credential is read afresh at the next request.
+    pub async fn forget_credential(&self, name: &ConnectionName) {
+        let connector = self.held().get(name).map(|held| held.connector.clone());
+        if let Some(connector) = connector {
+            connector.forget_credential().await;
+        }
+    }
+
+    /// The Connection is gone, or must not be used any more.
+    pub fn release(&self, name: &ConnectionName) {
+        self.held().remove(name);
+    }
+
+    /// Runs a worker to its end.
+    pub async fn run(&self, run: Run) -> (RunReport, Option<RunError>) {
+        let setup = match self.setup(&run) {
+            Ok(setup) => setup,
+            Err(error) => return failed(error),
+        };
+        match Worker::open(setup, run.on).await {
+            Ok(worker) => worker.run().await,
+            Err(error) => failed(RunError::Store(error)),
+        }
+    }
+
+    fn setup(&self, run: &Run) -> Result<Setup, RunError> {
+        let plan = &run.plan;
+        let source =
+            self.connector(&plan.source.connection)
+                .map_err(|failure| RunError::Source {
+                    connection: plan.source.connection.name.clone(),
+                    object: plan.source.object.name.clone(),
+                    failure,
+                })?;
+        let target =
+            self.connector(&plan.target.connection)
+                .map_err(|failure| RunError::Target {
+                    connection: plan.target.connection.name.clone(),
+                    object: plan.target.object.name.clone(),
+                    failure,
+                })?;
+        Ok(Setup {
+            plan: Arc::clone(plan),
+            source,
+            target: match &run.witness {
+                Some(_) => Target::rehearsal(target),
+                None => Target::Live(target),
+            },
+            witness: run.witness.clone(),
+            store: Arc::clone(&self.store),
+            board: Arc::clone(&self.board),
+            progress: Arc::clone(&run.progress),
+            mode: run.mode.clone(),
+            scan: run.scan,
+            full: run.full,
+            stop: run.stop.clone(),
+            fence: self.fence.clone(),
+        })
+    }
+}
+
+/// Whether the system may give a new refresh token, which must not be lost.
+fn keeps_tokens(connection: &ConnectionPlan) -> bool {
+    matches!(&connection.auth, AuthPlan::OAuth2(oauth) if oauth.grant == Grant::RefreshToken)
+}
+
+/// The report of a run that did not begin.
+fn failed(error: RunError) -> (RunReport, Option<RunError>) {
+    let now = crate::worker::now();
+    let report = RunReport {
+        started: now,
+        ended: now,
+        outcome: "Failed".into(),
+        message: Some(error.to_string()),
+        ..RunReport::default()
+    };
+    (report, Some(error))
+}
