@@ -13,7 +13,7 @@ use super::context::{Context, Credentials, sync_name};
 use super::index::{Index, Kind, Meta, Target};
 use super::sync_status::{View, build, next_look};
 use crate::api::condition::reason;
-use crate::plan::{Plan, Problem, ResourceName, compile, connection_of};
+use crate::plan::{Plan, Problem, ResourceName, compile_with, connection_of};
 use crate::record::Fingerprint;
 use crate::runtime::order::{Desired, Order};
 
@@ -159,7 +159,7 @@ fn look_up(
         .collect();
     let mapping = ResourceName::new(namespace, &spec.mapping_ref.name);
     let version = version(index, target, &connections, &mapping);
-    let plan = compile(&index.resources, &index.compiled, &sync_name(&target.name));
+    let plan = compile_with(&index.resources, &index.compiled, &sync_name(&target.name));
     let plan = match (plan, before) {
         // The same version is the same Plan: whoever runs it needn't hear of another.
         (Ok(_), Some((known, plan))) if known == version => Ok(plan),

@@ -27,7 +27,7 @@ pub use connection::{AuthPlan, ConnectionPlan, Grant, ObjectPlan};
 pub use schedule::Schedule;
 pub use validate::{
     Checked, Compiled, ResourceName, Resources, check, compile, compile_connection,
-    compile_mapping, connection_of,
+    compile_mapping, compile_with, connection_of,
 };
 
 /// Whether a problem keeps a Sync from running.

@@ -66,23 +66,9 @@ fn sync_name(name: &str) -> SyncName {
     }
 }
 
-/// The Plan of one Sync, its parts compiled as far as they can be.
-fn compile_one(resources: &Resources, name: &str) -> Result<Plan, Vec<Problem>> {
-    let mut compiled = Compiled::default();
-    for (id, spec) in &resources.connections {
-        let connection = compile_connection(id, spec).unwrap();
-        compiled.connections.insert(id.clone(), connection);
-    }
-    for (id, spec) in &resources.mappings {
-        let mapping = compile_mapping(id, spec).unwrap();
-        compiled.mappings.insert(id.clone(), mapping);
-    }
-    compile(resources, &compiled, &sync_name(name))
-}
-
 #[track_caller]
 fn plan(change: impl FnOnce(&mut Value)) -> Plan {
-    compile_one(&resources(change), "sync").unwrap()
+    compile(&resources(change), &sync_name("sync")).unwrap()
 }
 
 #[test]
@@ -208,11 +194,11 @@ fn a_sync_is_compiled_without_the_mistakes_of_others() {
     };
     all.syncs
         .insert(ResourceName::new("default", "other"), broken);
-    assert!(compile_one(&all, "sync").is_ok());
-    let problems = compile_one(&all, "other").unwrap_err();
+    assert!(compile(&all, &sync_name("sync")).is_ok());
+    let problems = compile(&all, &sync_name("other")).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].field, "spec.mappingRef.name");
-    let problems = compile_one(&all, "snyc").unwrap_err();
+    let problems = compile(&all, &sync_name("snyc")).unwrap_err();
     assert!(
         problems[0].message.contains("did you mean \"sync\""),
         "{problems:?}"
@@ -239,7 +225,7 @@ fn a_connection_of_another_namespace_needs_its_own_consent() {
             .unwrap();
         all.connections
             .insert(ResourceName::new("team-a", "crm"), crm);
-        match compile_one(&all, "sync") {
+        match compile(&all, &sync_name("sync")) {
             Ok(plan) => assert!(
                 good && plan.target.connection.namespace == "team-a",
                 "{allowed}"

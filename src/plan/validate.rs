@@ -102,12 +102,50 @@ pub fn compile_mapping(
     })
 }
 
+/// The Plan of one Sync, or what keeps it from running.
+///
+/// # Errors
+/// The errors of the Sync and of the Connections and the Mapping that it refers to.
+pub fn compile(resources: &Resources, name: &SyncName) -> Result<Plan, Vec<Problem>> {
+    let id = ResourceName::new(&name.namespace, &name.name);
+    let mut compiled = Compiled::default();
+    let mut problems = Vec::new();
+    if let Some(spec) = resources.syncs.get(&id) {
+        for reference in [&spec.source.connection_ref, &spec.target.connection_ref] {
+            let id = connection_of(&id.namespace, reference);
+            match resources
+                .connections
+                .get(&id)
+                .map(|spec| compile_connection(&id, spec))
+            {
+                Some(Ok(connection)) => drop(compiled.connections.insert(id, connection)),
+                Some(Err(wrong)) => problems.extend(wrong),
+                None => {}
+            }
+        }
+        let id = ResourceName::new(&id.namespace, &spec.mapping_ref.name);
+        match resources
+            .mappings
+            .get(&id)
+            .map(|spec| compile_mapping(&id, spec))
+        {
+            Some(Ok(mapping)) => drop(compiled.mappings.insert(id, mapping)),
+            Some(Err(wrong)) => problems.extend(wrong),
+            None => {}
+        }
+    }
+    compile_with(resources, &compiled, name).map_err(|own| {
+        problems.extend(own);
+        problems
+    })
+}
+
 /// The Plan of one Sync whose parts were compiled before, or what keeps it from running.
 ///
 /// # Errors
 /// The Sync's own errors. There may be none: then one of its parts is missing in `compiled`, and what
 /// is wrong with that part was said when it was compiled.
-pub fn compile(
+pub fn compile_with(
     resources: &Resources,
     compiled: &Compiled,
     name: &SyncName,

@@ -14,9 +14,7 @@ use super::site::Site;
 use super::tasks::Tasks;
 use super::vault::KeySource;
 use crate::connector::{Guard, SecretSource};
-use crate::plan::{
-    Compiled, Plan, ResourceName, Resources, compile, compile_connection, compile_mapping,
-};
+use crate::plan::{Plan, ResourceName, Resources, compile};
 use crate::record::{Fingerprint, SyncName};
 use crate::state::sqlite::SqliteStore;
 use crate::worker::{Fence, now};
@@ -48,19 +46,14 @@ fn plan_of(sync: &str, address: &str) -> Arc<Plan> {
         "match": {"fields": [{"source": "email", "target": "email"}]},
     });
     let mut resources = Resources::default();
-    let mut compiled = Compiled::default();
     for side in ["a", "b"] {
         let spec = serde_json::from_value(connection.clone()).unwrap();
-        let done = compile_connection(&name(side), &spec).unwrap();
-        compiled.connections.insert(name(side), done);
         resources.connections.insert(name(side), spec);
     }
-    let mapping = serde_json::from_value(json!({"fields": [{"to": "email", "from": "email"}]}));
-    let mapping = mapping.unwrap();
-    compiled
+    let mapping = json!({"fields": [{"to": "email", "from": "email"}]});
+    resources
         .mappings
-        .insert(name("m"), compile_mapping(&name("m"), &mapping).unwrap());
-    resources.mappings.insert(name("m"), mapping);
+        .insert(name("m"), serde_json::from_value(mapping).unwrap());
     resources
         .syncs
         .insert(name(sync), serde_json::from_value(spec).unwrap());
@@ -68,7 +61,7 @@ fn plan_of(sync: &str, address: &str) -> Arc<Plan> {
         namespace: "default".to_owned(),
         name: sync.to_owned(),
     };
-    Arc::new(compile(&resources, &compiled, &sync).unwrap())
+    Arc::new(compile(&resources, &sync).unwrap())
 }
 
 /// A source of credentials that panics while it is told to.
@@ -116,7 +109,9 @@ fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let secrets = Arc::<Moody>::default();
     let source: Arc<dyn SecretSource> = secrets.clone();
-    let site = Site::open(directory.path(), source, Guard::default(), Fence::default()).unwrap();
+    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let (guard, fence) = (Guard::default(), Fence::default());
+    let site = Site::open(store, &KeySource::None, source, guard, fence).unwrap();
     Fixture {
         tasks: Tasks::new(Arc::new(site), false),
         secrets,

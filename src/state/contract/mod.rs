@@ -6,6 +6,7 @@ mod exceptions;
 mod groups;
 mod links;
 mod outbox;
+mod retention;
 mod sessions;
 
 #[path = "../../../tests/support/postgres.rs"]

@@ -78,6 +78,7 @@ fn full_state() -> SyncState {
         scanned: Some(6),
         refreshed: Some(7),
         next_segment: 8,
+        expires: Some(9),
         last_run: Some(RunReport {
             started: 1,
             ended: 2,

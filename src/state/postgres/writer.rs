@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::record::{Fingerprint, SyncName};
-use crate::state::{Change, OnMismatch, Session, StoreError, SyncState, Takeover, Which};
+use crate::state::{Change, Millis, OnMismatch, Session, StoreError, SyncState, Takeover, Which};
 
 use super::connect::{ANSWER, Access, Backend, Link};
 use super::transaction::transaction;

@@ -168,8 +168,10 @@ impl Bench {
             board: Arc::new(Board::default()),
             progress: Arc::new(Progress::default()),
             mode,
+            scan: true,
             full: self.full,
             stop: stopped,
+            fence: crate::worker::Fence::default(),
         };
         (setup, stop)
     }
