@@ -5,6 +5,7 @@ pub mod connection;
 mod guarantee;
 mod lookups;
 mod operations;
+mod resources;
 mod schedule;
 pub mod suggest;
 mod sync;

@@ -1,12 +1,12 @@
 //! What is right and wrong between resources: references resolve, operations exist, access suffices.
 //! Pure. The entry of `plan`, called by `cli` and, in a cluster, by the controller.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::connection::{self, ConnectionWithObjects};
 use super::lookups::endless_waits;
+pub use super::resources::{Checked, Compiled, ResourceName, Resources};
 use super::suggest::hint;
 use super::sync::compile_sync;
 use super::{Plan, Problem};
@@ -16,63 +16,6 @@ use crate::api::reference::ConnectionRef;
 use crate::api::sync::SyncSpec;
 use crate::mapping::Mapping;
 use crate::record::SyncName;
-
-/// Namespace and name of a resource.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResourceName {
-    pub namespace: String,
-    pub name: String,
-}
-
-impl ResourceName {
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-}
-
-impl fmt::Display for ResourceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// All that was declared, as it was written.
-#[derive(Clone, Debug, Default)]
-pub struct Resources {
-    pub connections: BTreeMap<ResourceName, ConnectionSpec>,
-    pub mappings: BTreeMap<ResourceName, MappingSpec>,
-    pub syncs: BTreeMap<ResourceName, SyncSpec>,
-    /// Kind and name of what was declared and cannot be used: its own problems are known already, so a
-    /// reference to it is no further one.
-    pub unusable: BTreeSet<(String, ResourceName)>,
-}
-
-/// Connections and Mappings, compiled: each once, shared by the Syncs that use it.
-#[derive(Clone, Debug, Default)]
-pub struct Compiled {
-    pub connections: BTreeMap<ResourceName, ConnectionWithObjects>,
-    pub mappings: BTreeMap<ResourceName, Arc<Mapping>>,
-}
-
-/// All that was declared, checked and compiled.
-#[derive(Clone, Debug, Default)]
-pub struct Checked {
-    pub connections: BTreeMap<ResourceName, ConnectionWithObjects>,
-    pub mappings: BTreeMap<ResourceName, Arc<Mapping>>,
-    /// The Syncs without errors.
-    pub plans: BTreeMap<SyncName, Plan>,
-    /// Errors and warnings of all resources; each with the namespace of its resource.
-    pub problems: Vec<(String, Problem)>,
-}
-
-impl Checked {
-    pub fn has_errors(&self) -> bool {
-        self.problems.iter().any(|(_, problem)| problem.is_error())
-    }
-}
 
 /// Checks and compiles one Connection.
 ///
