@@ -1,0 +1,101 @@
+//! What happens, by name: one type for a log line and the metric that belongs to it, so that neither is
+//! forgotten. Names and figures only: no secret, no record, no URL. Emitted by `connector`, `worker`, `controller`.
+
+use std::time::Duration;
+
+use super::{ConnectionMeter, Metrics, SyncMeter};
+use crate::record::SyncName;
+
+/// A run of a Sync has ended.
+#[derive(Debug)]
+pub struct RunEnded<'a> {
+    pub sync: &'a SyncName,
+    /// As the report says it: `Succeeded`, `Incomplete` or `Failed`.
+    pub outcome: &'a str,
+    pub took: Duration,
+    /// What stopped it and what to do.
+    pub message: Option<&'a str>,
+}
+
+impl RunEnded<'_> {
+    pub fn emit(&self, meter: &SyncMeter) {
+        meter.run(self.outcome, self.took);
+        let (sync, outcome, message) = (self.sync, self.outcome, self.message);
+        let milliseconds = millis(self.took);
+        tracing::info!(%sync, outcome, milliseconds, reason = message, "run ended");
+    }
+}
+
+/// A scan has seen everything that it was to see.
+#[derive(Debug)]
+pub struct ScanCompleted<'a> {
+    pub sync: &'a SyncName,
+    pub took: Duration,
+    /// It read everything, whatever the cursor says.
+    pub full: bool,
+}
+
+impl ScanCompleted<'_> {
+    pub fn emit(&self, meter: &SyncMeter) {
+        meter.scanned(self.took);
+        let (sync, full, milliseconds) = (self.sync, self.full, millis(self.took));
+        tracing::info!(%sync, full, milliseconds, "scan completed");
+    }
+}
+
+/// The circuit of a Connection has opened or closed.
+#[derive(Debug)]
+pub struct CircuitChanged<'a> {
+    pub namespace: &'a str,
+    pub connection: &'a str,
+    /// For how long nothing is sent; `None`: it has closed.
+    pub open: Option<Duration>,
+}
+
+impl CircuitChanged<'_> {
+    /// Says it once for each change.
+    pub fn emit(&self, meter: &ConnectionMeter) {
+        let (namespace, connection) = (self.namespace, self.connection);
+        if !meter.circuit(self.open.is_some()) {
+            return;
+        }
+        match self.open {
+            Some(rest) => tracing::warn!(
+                namespace,
+                connection,
+                seconds = rest.as_secs(),
+                "circuit opened: too many requests failed, nothing is sent for a while"
+            ),
+            None => tracing::info!(namespace, connection, "circuit closed"),
+        }
+    }
+}
+
+/// A resource was looked at.
+#[derive(Debug)]
+pub struct Reconciled<'a> {
+    /// Kind, namespace and name.
+    pub resource: &'a str,
+    pub took: Duration,
+    /// Failures of this resource in a row, and what went wrong now.
+    pub problem: Option<(u32, &'a str)>,
+}
+
+impl Reconciled<'_> {
+    pub fn emit(&self, metrics: &Metrics) {
+        metrics.reconciles.inc();
+        metrics.reconciled(self.took);
+        let (resource, milliseconds) = (self.resource, millis(self.took));
+        match self.problem {
+            None => tracing::debug!(resource, milliseconds, "reconciled"),
+            Some((failures, problem)) => {
+                metrics.reconcile_errors.inc();
+                tracing::warn!(resource, failures, "not reconciled: {problem}");
+            }
+        }
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
