@@ -1,21 +1,128 @@
 //! Logs go to standard error: lines for people on a terminal, JSON lines otherwise.
 //! Called once by `cli::main`.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One object a line, with fields of the same names everywhere: sync, run, connection, namespace
+    Json,
+    /// For people
+    Text,
+}
+
+impl LogFormat {
+    /// For people on a terminal, otherwise for programs.
+    pub fn of_stderr() -> Self {
+        if io::stderr().is_terminal() {
+            Self::Text
+        } else {
+            Self::Json
+        }
+    }
+}
 
 /// Starts logging; the error says what is wrong with the filter.
-pub fn start(filter: &str) -> Result<(), ParseError> {
+pub fn start(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
-    if io::stderr().is_terminal() {
-        builder.with_target(false).init();
-    } else {
-        builder.json().flatten_event(true).init();
+    match format {
+        LogFormat::Text => builder
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .init(),
+        LogFormat::Json => builder
+            .fmt_fields(JsonFields::new())
+            .event_format(Flat)
+            .init(),
     }
     Ok(())
+}
+
+/// One flat object for each event: the fields of the spans around it, then its own.
+struct Flat;
+
+impl<S> FormatEvent<S, JsonFields> for Flat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Map::new();
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(|s| s.from_root())
+        {
+            let extensions = span.extensions();
+            let fields = extensions.get::<FormattedFields<JsonFields>>();
+            let fields = fields.map(|fields| serde_json::from_str(&fields.fields));
+            if let Some(Ok(Value::Object(fields))) = fields {
+                line.extend(fields);
+            }
+        }
+        event.record(&mut Fields(&mut line));
+        let metadata = event.metadata();
+        for (name, value) in [
+            ("timestamp", jiff::Timestamp::now().to_string()),
+            ("level", metadata.level().to_string()),
+            ("target", metadata.target().to_owned()),
+        ] {
+            line.insert(name.to_owned(), value.into());
+        }
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+/// Takes the fields of an event.
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
 }

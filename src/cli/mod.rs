@@ -28,7 +28,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::filter::ParseError;
 
+use logging::LogFormat;
 pub use output::OutputFormat;
 
 /// How a command ended.
@@ -71,15 +73,24 @@ struct Common {
     #[arg(long, short, global = true, value_enum, default_value_t)]
     output: OutputFormat,
     /// What is logged to standard error: off, error, warn, info, debug, trace, or a filter such as
-    /// syncline=debug
-    #[arg(
-        long,
-        global = true,
-        value_name = "LEVEL",
-        env = "SYNCLINE_LOG",
-        default_value = "warn"
-    )]
-    log: String,
+    /// syncline=debug; without it warn, and info for the controller
+    #[arg(long, global = true, value_name = "LEVEL", env = "SYNCLINE_LOG")]
+    log: Option<String>,
+    /// How it is logged; without it text on a terminal, otherwise and for the controller json
+    #[arg(long, global = true, value_enum, env = "SYNCLINE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl Common {
+    /// Starts logging; the error says what is wrong with the filter.
+    fn start_logging(&self, command: &Command) -> Result<(), ParseError> {
+        let (level, format) = match command {
+            Command::Controller(_) => ("info", LogFormat::Json),
+            _ => ("warn", LogFormat::of_stderr()),
+        };
+        let level = self.log.as_deref().unwrap_or(level);
+        logging::start(level, self.log_format.unwrap_or(format))
+    }
 }
 
 /// Where manifests and credentials come from.
@@ -122,7 +133,7 @@ fn wait(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = logging::start(&cli.common.log) {
+    if let Err(error) = cli.common.start_logging(&cli.command) {
         eprintln!("error: --log: {error}");
         return ExitCode::from(2);
     }

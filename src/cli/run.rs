@@ -1,14 +1,20 @@
 //! `syncline run`: the manifests on this machine, with live progress.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::connector::{Guard, SecretSource};
 use crate::plan::Plan;
 use crate::runtime::local::{Finished, Local, Options};
+use crate::runtime::outlook::Outlook;
+use crate::runtime::serve;
 use crate::worker::Mode;
 
 use super::hint::Hint;
@@ -41,6 +47,9 @@ pub struct Run {
     /// Keep running, with a scan at each Sync's interval, until Ctrl-C or SIGTERM
     #[arg(long)]
     pub watch: bool,
+    /// Serve /healthz, /readyz and /metrics here while it runs, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS", env = "SYNCLINE_METRICS_ADDRESS")]
+    pub metrics_address: Option<SocketAddr>,
 }
 
 impl Run {
@@ -79,11 +88,16 @@ async fn run(
         adopt: args.how.adopt_state.clone(),
         reset: args.how.reset_state.clone(),
         stop: stopped,
+        metrics: Arc::default(),
     };
     let (location, store) = args.state.open().await?;
     let key = key_file(args.seal.key_file.as_deref(), &location);
     let local = Local::open(plans, &secrets, store, &key, options)?;
     super::signal::stop_on_signal(stop);
+    let server = match args.metrics_address {
+        Some(address) => Some(answer(address, local.outlook()).await?),
+        None => None,
+    };
     let shows = progress::show(local.progress(), output, Lines::Some);
     let finished = local
         .run(|one| {
@@ -93,12 +107,28 @@ async fn run(
             }
         })
         .await;
+    if let Some(server) = server {
+        server.abort();
+    }
     shows.end().await;
     if output == OutputFormat::Text {
         print(&super::table::runs(&finished, hint))?;
     }
     let clean = finished.iter().all(|one| one.report.outcome == "Succeeded");
     Ok(if clean { Exit::Good } else { Exit::Problems })
+}
+
+/// Answers those who ask how it is going, until it is over.
+async fn answer(
+    address: SocketAddr,
+    outlook: Outlook,
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--metrics-address: cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "serving /healthz, /readyz and /metrics");
+    Ok(tokio::spawn(serve::serve(listener, Arc::new(outlook))))
 }
 
 /// One Sync's result as a line of JSON.

@@ -32,6 +32,14 @@ struct Open {
     probing: bool,
 }
 
+/// The circuit has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing is sent for so long.
+    Opened(Duration),
+    Closed,
+}
+
 /// Lets one request through; its outcome must be told, else dropping it frees the probe.
 pub(super) struct Pass<'a> {
     circuit: &'a Circuit,
@@ -79,7 +87,7 @@ impl Circuit {
         })
     }
 
-    fn record(&self, ok: bool, probe: bool, now: Instant) {
+    fn record(&self, ok: bool, probe: bool, now: Instant) -> Option<Turn> {
         let mut state = self.state();
         if probe {
             let length = state
@@ -87,14 +95,15 @@ impl Circuit {
                 .take()
                 .map_or(FIRST, |open| (open.length * 2).min(LONGEST));
             *state = State::default();
-            if !ok {
-                state.open = Some(Open {
-                    until: now + length,
-                    length,
-                    probing: false,
-                });
+            if ok {
+                return Some(Turn::Closed);
             }
-            return;
+            state.open = Some(Open {
+                until: now + length,
+                length,
+                probing: false,
+            });
+            return Some(Turn::Opened(length));
         }
         if state
             .window
@@ -105,7 +114,7 @@ impl Circuit {
         state.total += 1;
         if ok {
             state.in_a_row = 0;
-            return;
+            return None;
         }
         state.in_a_row += 1;
         state.failed += 1;
@@ -116,15 +125,17 @@ impl Circuit {
                 length: FIRST,
                 probing: false,
             });
+            return Some(Turn::Opened(FIRST));
         }
+        None
     }
 }
 
 impl Pass<'_> {
-    /// The system answered (`ok`), or failed in a way that may pass.
-    pub fn tell(mut self, ok: bool, now: Instant) {
+    /// The system answered (`ok`), or failed in a way that may pass; says whether that changed the circuit.
+    pub fn tell(mut self, ok: bool, now: Instant) -> Option<Turn> {
         self.told = true;
-        self.circuit.record(ok, self.probe, now);
+        self.circuit.record(ok, self.probe, now)
     }
 }
 
@@ -154,7 +165,8 @@ mod tests {
         let (circuit, now) = (Circuit::default(), Instant::now());
         fail(&circuit, 9, now);
         assert_eq!(circuit.blocked_for(now), None);
-        fail(&circuit, 1, now);
+        let tenth = circuit.enter(now).ok().unwrap().tell(false, now);
+        assert_eq!(tenth, Some(Turn::Opened(FIRST)));
         assert_eq!(circuit.blocked_for(now), Some(FIRST));
         assert!(circuit.enter(now).is_err());
     }
@@ -182,7 +194,8 @@ mod tests {
         assert_eq!(circuit.blocked_for(later), Some(FIRST * 2));
         let later = later + FIRST * 2;
         drop(circuit.enter(later).ok().unwrap());
-        circuit.enter(later).ok().unwrap().tell(true, later);
+        let probed = circuit.enter(later).ok().unwrap().tell(true, later);
+        assert_eq!(probed, Some(Turn::Closed));
         assert_eq!(circuit.blocked_for(later), None);
     }
 

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::auth::Credential;
 use super::build::{Parts, Prepared};
-use super::circuit::Pass;
+use super::circuit::{Pass, Turn};
 use super::classify::{self, Asked, Purpose, Verdict};
 use super::limit::Permit;
 use super::transport::Raw;
@@ -20,6 +20,8 @@ use super::{Connector, retry};
 use crate::expression::Scope;
 use crate::plan::connection::{InjectionPlan, Operation};
 use crate::record::{Class, Failure};
+use crate::telemetry::Answered;
+use crate::telemetry::events::CircuitChanged;
 
 /// Redirects that are followed, one after the other.
 const HOPS: u32 = 5;
@@ -127,7 +129,8 @@ impl Connector {
                 permit,
             } = sent.map_err(|f| self.unanswered(f, prepared, purpose, name))?;
             if raw.status.is_redirection() && purpose.reads() && prepared.method == Method::GET {
-                pass.tell(true, Instant::now());
+                self.tell(pass, true);
+                inner.meter.answered(Answered::Success);
                 let hops = target.as_ref().map_or(0, |(_, hops)| *hops) + 1;
                 target = Some((self.redirected(&raw, url, hops, name)?, hops));
                 continue;
@@ -145,10 +148,15 @@ impl Connector {
                 &raw.body,
             );
             let Verdict::Failed { class, wait } = verdict else {
-                pass.tell(true, Instant::now());
+                self.tell(pass, true);
                 inner.limiter.taken();
                 inner.budget.earn();
                 let ignored = verdict == Verdict::Ignored;
+                inner.meter.answered(if ignored {
+                    Answered::Ignored
+                } else {
+                    Answered::Success
+                });
                 let Raw {
                     status,
                     headers,
@@ -162,10 +170,8 @@ impl Connector {
                     credential,
                 });
             };
-            pass.tell(
-                !matches!(class, Class::Transient | Class::Ambiguous),
-                Instant::now(),
-            );
+            inner.meter.answered(Answered::Failed(class));
+            self.tell(pass, !matches!(class, Class::Transient | Class::Ambiguous));
             match class {
                 Class::RateLimited => {
                     inner.limiter.refused(permit.at, wait);
@@ -198,10 +204,12 @@ impl Connector {
         if let Some(rest) = self.blocked_for() {
             return Err(self.circuit_open(rest));
         }
+        let asked = tokio::time::Instant::now();
         let permit = inner
             .limiter
             .acquire(prepared.method.as_str(), &prepared.path)
             .await;
+        inner.meter.waited(permit.at.duration_since(asked));
         let pass = inner
             .circuit
             .enter(Instant::now())
@@ -210,7 +218,10 @@ impl Connector {
         if prepared.not_after.is_some_and(|end| Instant::now() > end) {
             return Err(self.too_late());
         }
-        match self.send(prepared, url, &credential).await {
+        let begun = Instant::now();
+        let sent = self.send(prepared, url, &credential).await;
+        inner.meter.took(begun.elapsed());
+        match sent {
             Ok(raw) => Ok(Sent {
                 raw,
                 credential,
@@ -218,12 +229,29 @@ impl Connector {
                 permit,
             }),
             Err(failure) => {
+                inner.meter.answered(Answered::Failed(failure.class));
                 if failure.class == Class::Transient {
-                    pass.tell(false, Instant::now());
+                    self.tell(pass, false);
                 }
                 Err(failure)
             }
         }
+    }
+
+    /// Tells the circuit how a request ended, and those who watch it what became of it.
+    fn tell(&self, pass: Pass<'_>, ok: bool) {
+        let Some(turn) = pass.tell(ok, Instant::now()) else {
+            return;
+        };
+        let changed = CircuitChanged {
+            namespace: &self.inner.plan.namespace,
+            connection: &self.inner.plan.name,
+            open: match turn {
+                Turn::Opened(rest) => Some(rest),
+                Turn::Closed => None,
+            },
+        };
+        changed.emit(&self.inner.meter);
     }
 
     async fn send(

@@ -38,6 +38,7 @@ use serde_json::Value;
 
 use crate::plan::{ConnectionPlan, ObjectPlan};
 use crate::record::{Failure, Moment, TargetId};
+use crate::telemetry::ConnectionMeter;
 
 pub use guard::Guard;
 pub use pages::PageReader;
@@ -178,6 +179,7 @@ struct Inner {
     circuit: circuit::Circuit,
     stall: stall::Stall,
     budget: retry::Budget,
+    meter: Arc<ConnectionMeter>,
 }
 
 impl Connector {
@@ -189,6 +191,17 @@ impl Connector {
         tokens: Arc<dyn TokenStore>,
         guard: Guard,
     ) -> Result<Self, Failure> {
+        Self::metered(plan, secrets, tokens, guard, Arc::default())
+    }
+
+    /// As [`Connector::new`], with the figures that it adds to.
+    pub fn metered(
+        plan: Arc<ConnectionPlan>,
+        secrets: Arc<dyn SecretSource>,
+        tokens: Arc<dyn TokenStore>,
+        guard: Guard,
+        meter: Arc<ConnectionMeter>,
+    ) -> Result<Self, Failure> {
         let inner = Inner {
             base: build::Base::new(&plan)?,
             transport: transport::Transport::new(&plan, Arc::new(guard))?,
@@ -197,6 +210,7 @@ impl Connector {
             circuit: circuit::Circuit::default(),
             stall: stall::Stall::new(plan.probe.as_ref().map_or(FIRST_TRY, |p| p.interval)),
             budget: retry::Budget::new(),
+            meter,
             plan,
         };
         Ok(Self {

@@ -1,16 +1,13 @@
 //! How the controller is doing: whether its watches hear anything, whether it leads, what it waits for.
-//! Served as `/healthz`, `/readyz` and `/metrics` on one address. Started by `run`.
+//! Served by `runtime::serve`, which `run` starts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use tokio::net::TcpListener;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
+use crate::runtime::serve::Subject;
 use crate::telemetry::Metrics;
 
 /// A stream that has neither heard nor tried anything for so long hangs: only a restart helps.
@@ -77,11 +74,11 @@ pub enum Phase {
 pub struct Health {
     phase: Mutex<Phase>,
     pulses: Mutex<Vec<Arc<Pulse>>>,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Health {
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             phase: Mutex::new(Phase::Waiting("starting".to_owned())),
             pulses: Mutex::default(),
@@ -140,7 +137,7 @@ impl Health {
     }
 
     /// Why it is not ready; the good answer says what it does.
-    fn ready(&self, now: Instant) -> Result<String, String> {
+    fn readiness(&self, now: Instant) -> Result<String, String> {
         let phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         match &*phase {
             Phase::Waiting(why) => return Err(format!("waiting: {why}")),
@@ -171,37 +168,27 @@ impl Health {
     }
 }
 
-/// Answers on `listener` until the process ends.
-pub async fn serve(listener: TcpListener, health: Arc<Health>) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(health);
-    axum::serve(listener, router).await
-}
-
-async fn healthz(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    match health.dead(Instant::now()) {
-        None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+impl Subject for Health {
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
-}
 
-async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    match health.ready(Instant::now()) {
-        Ok(state) => (StatusCode::OK, format!("{state}\n")),
-        Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+    fn alive(&self) -> Result<(), String> {
+        match self.dead(Instant::now()) {
+            None => Ok(()),
+            Some(problem) => Err(problem),
+        }
     }
-}
 
-async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    health
-        .metrics
-        .watch_silence
-        .set(health.silence(Instant::now()));
-    let text = health.metrics.render();
-    ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text)
+    fn ready(&self) -> Result<String, String> {
+        self.readiness(Instant::now())
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        let silence = self.silence(Instant::now());
+        self.metrics.watch_silence.set(silence);
+        std::future::ready(()).boxed()
+    }
 }
 
 #[cfg(test)]
@@ -210,18 +197,18 @@ mod tests {
 
     #[test]
     fn a_watch_that_hangs_ends_the_process_and_one_that_fails_only_makes_it_not_ready() {
-        let health = Health::new(Metrics::new());
+        let health = Health::new(Arc::default());
         health.enter(Phase::Leading);
         let pulse = health.pulse("syncs".to_owned());
         let now = Instant::now();
-        assert!(health.dead(now).is_none() && health.ready(now).is_ok());
+        assert!(health.dead(now).is_none() && health.readiness(now).is_ok());
         let later = now + DEAD + Duration::from_secs(1);
         assert!(health.dead(later).unwrap().contains("syncs"));
         pulse.failed("forbidden");
         assert!(health.dead(now + DEAF * 2).is_none());
-        let problem = health.ready(now + DEAF * 2).unwrap_err();
+        let problem = health.readiness(now + DEAF * 2).unwrap_err();
         assert!(problem.contains("forbidden"), "{problem}");
         pulse.heard();
-        assert!(health.ready(Instant::now()).is_ok());
+        assert!(health.readiness(Instant::now()).is_ok());
     }
 }

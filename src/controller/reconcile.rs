@@ -11,6 +11,7 @@ use super::index::{Kind, Target};
 use super::queue::delay;
 use super::status::show;
 use super::{connection, mapping, sync};
+use crate::telemetry::events::Reconciled;
 
 /// Failures in a row, by resource and uid.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ pub async fn run(cx: &Context) {
     loop {
         let target = cx.queue.next().await;
         let metrics = &cx.health.metrics;
-        metrics.reconciles.inc();
+        let begun = Instant::now();
         metrics
             .queue
             .set(i64::try_from(cx.queue.len()).unwrap_or(i64::MAX));
@@ -49,6 +50,17 @@ pub async fn run(cx: &Context) {
             Kind::Mapping => mapping::reconcile(cx, &target.name).map(|()| None),
             Kind::Sync => sync::reconcile(cx, &target.name),
         };
+        let failed = result.as_ref().err().map(|problem| {
+            let uid = cx.index().entry(&target).map(|e| e.meta.uid.clone());
+            let count = cx.failures.add(&target, &uid.unwrap_or_default());
+            (count, problem.as_str())
+        });
+        let looked = Reconciled {
+            resource: &show(&target),
+            took: begun.elapsed(),
+            problem: failed,
+        };
+        looked.emit(metrics);
         match result {
             Ok(again) => {
                 cx.failures.forget(&target);
@@ -56,11 +68,8 @@ pub async fn run(cx: &Context) {
                     cx.queue.add(target.clone(), at);
                 }
             }
-            Err(problem) => {
-                metrics.reconcile_errors.inc();
-                let uid = cx.index().entry(&target).map(|e| e.meta.uid.clone());
-                let count = cx.failures.add(&target, &uid.unwrap_or_default());
-                tracing::warn!(resource = %show(&target), failures = count, "not reconciled: {problem}");
+            Err(_) => {
+                let count = failed.map_or(1, |(count, _)| count);
                 let delay = delay(count, getrandom::u64().unwrap_or(0));
                 cx.queue.add(target.clone(), Instant::now() + delay);
             }

@@ -9,12 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::Options;
-use super::health::{Health, Phase, serve};
+use super::health::{Health, Phase};
 use super::lead::Lead;
 use super::lease::Election;
 use super::secrets::ClusterSecrets;
 use super::{client, crds};
 use crate::connector::{Guard, SecretSource};
+use crate::runtime::serve::serve;
 use crate::runtime::site::{Site, StartError};
 use crate::runtime::tasks::Tasks;
 use crate::state::{StoreError, Takeover};
@@ -48,13 +49,13 @@ pub enum ControllerError {
 /// # Errors
 /// What made it end by itself.
 pub async fn run(mut options: Options) -> Result<(), ControllerError> {
-    let health = Arc::new(Health::new(Metrics::new()));
+    let health = Arc::new(Health::new(Arc::new(Metrics::of_controller())));
     let address = options.metrics_address;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| ControllerError::Listen { address, error })?;
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving /healthz, /readyz and /metrics");
-    let server = tokio::spawn(serve(listener, Arc::clone(&health)));
+    let server = tokio::spawn(serve(listener, health.clone()));
     let (client, namespace) = client::connect().await.map_err(ControllerError::Client)?;
     if options.watch.is_empty() {
         options.watch.push(namespace.clone());
@@ -174,6 +175,8 @@ async fn reign(
         }
     }
     fence.close();
+    // Whoever leads now shows their figures.
+    health.metrics.forget_all();
     election.release().await;
     ending
 }
@@ -194,7 +197,8 @@ async fn open_store(
         match options.state.open(Takeover::Force).await {
             Ok(store) => {
                 let secrets = Arc::clone(secrets);
-                let site = Site::open(store, &options.key, secrets, guard, fence.clone())?;
+                let site = Site::open(store, &options.key, secrets, guard, fence.clone())?
+                    .metered(Arc::clone(&health.metrics));
                 return Ok(Arc::new(site));
             }
             Err(error) if error.is_passing() || matches!(error, StoreError::Locked { .. }) => {

@@ -12,10 +12,11 @@ use super::connection::{invalid, list, malformed};
 use super::context::{Context, Credentials, sync_name};
 use super::index::{Index, Kind, Meta, Target};
 use super::sync_status::{View, build, next_look};
-use crate::api::condition::reason;
+use crate::api::condition::{STALLED, find, reason};
 use crate::plan::{Plan, Problem, ResourceName, compile_with, connection_of};
 use crate::record::Fingerprint;
 use crate::runtime::order::{Desired, Order};
+use crate::telemetry::Declared;
 
 /// Least time between two writes of a status in which only numbers and times are new.
 const CALM: Duration = Duration::from_secs(10);
@@ -74,6 +75,11 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
         now,
     };
     let status = build(&view);
+    cx.tasks.site().metrics().sync(&sync).declared(Declared {
+        max_age: usable.as_ref().ok().map(|plan| plan.max_age),
+        suspended: resolved.suspend,
+        stalled: find(&status.conditions, STALLED).is_some_and(|c| c.status == "True"),
+    });
     let status = serde_json::to_value(status).map_err(|e| e.to_string())?;
     let look = next_look(&view).map(|rest| Instant::now() + rest);
     if status == before {

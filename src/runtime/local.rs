@@ -13,9 +13,11 @@ use crate::record::SyncName;
 use crate::state::{OnMismatch, RunReport, Session, Store, StoreError, Totals};
 use crate::worker::{Fence, Mode, Progress, RunError, Witness, backoff};
 
+use super::outlook::Outlook;
 pub use super::site::StartError;
 use super::site::{Run, Site};
 use super::vault::KeySource;
+use crate::telemetry::{Declared, Metrics};
 
 /// How the Syncs are run.
 pub struct Options {
@@ -27,6 +29,8 @@ pub struct Options {
     pub adopt: Vec<String>,
     pub reset: Vec<String>,
     pub stop: watch::Receiver<bool>,
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What became of one Sync.
@@ -89,16 +93,24 @@ impl Local {
     }
 
     fn with(plans: Vec<Arc<Plan>>, site: Site, options: Options) -> Result<Self, StartError> {
+        let site = site.metered(Arc::clone(&options.metrics));
         for connection in plans
             .iter()
             .flat_map(|plan| [&plan.source.connection, &plan.target.connection])
         {
             site.connector(connection).map_err(StartError::Connection)?;
         }
-        let job = |plan| Job {
-            plan,
-            progress: Arc::default(),
-            done: watch::Sender::new(false),
+        let job = |plan: Arc<Plan>| {
+            let meter = options.metrics.sync(&plan.name);
+            meter.declared(Declared {
+                max_age: Some(plan.max_age),
+                ..Declared::default()
+            });
+            Job {
+                plan,
+                progress: Arc::new(Progress::metered(meter)),
+                done: watch::Sender::new(false),
+            }
         };
         Ok(Self {
             site: Arc::new(site),
@@ -114,6 +126,12 @@ impl Local {
             .iter()
             .map(|job| (job.plan.name.clone(), Arc::clone(&job.progress)))
             .collect()
+    }
+
+    /// What those see who ask how this process is doing.
+    pub fn outlook(&self) -> Outlook {
+        let syncs = self.jobs.iter().map(|job| job.plan.name.clone()).collect();
+        Outlook::new(Arc::clone(&self.site), syncs)
     }
 
     /// Runs all Syncs. In a single run a Sync begins when those that its lookups need have ended.

@@ -4,7 +4,9 @@
 pub mod changes;
 pub mod local;
 pub mod order;
+pub mod outlook;
 pub mod probe;
+pub mod serve;
 pub mod site;
 mod supervise;
 pub mod tasks;

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::connector::{Connector, Guard, SecretSource, TokenStore};
 use crate::plan::{AuthPlan, ConnectionPlan, Grant, Plan};
-use crate::record::{Class, Failure};
-use crate::state::{OnMismatch, RunReport, Store, StoreError};
+use crate::record::{Class, Failure, SyncName};
+use crate::state::{Millis, OnMismatch, RunReport, Store, StoreError, Totals};
+use crate::telemetry::events::RunEnded;
+use crate::telemetry::{Metrics, Standing};
 use crate::worker::{Board, Fence, Mode, Progress, RunError, Setup, Target, Witness, Worker};
 
 use super::vault::{KeySource, Vault};
@@ -43,6 +46,7 @@ pub struct Site {
     guard: Guard,
     fence: Fence,
     board: Arc<Board>,
+    metrics: Arc<Metrics>,
     connectors: Mutex<HashMap<ConnectionName, Held>>,
 }
 
@@ -100,6 +104,7 @@ impl Site {
             guard,
             fence,
             board: Arc::default(),
+            metrics: Arc::default(),
             connectors: Mutex::default(),
         }
     }
@@ -111,6 +116,17 @@ impl Site {
             .flat_map(|plan| [&plan.source.connection, &plan.target.connection]);
         let found = all.find(|c| self.keyless && keeps_tokens(c))?;
         Some(format!("{}/{}", found.namespace, found.name))
+    }
+
+    /// Counts here from now on.
+    #[must_use]
+    pub fn metered(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -146,11 +162,12 @@ impl Site {
             let text = StartError::NoKey(name).to_string();
             return Err(Failure::new(Class::Configuration, false, text));
         }
-        let connector = Connector::new(
+        let connector = Connector::metered(
             Arc::clone(plan),
             Arc::clone(&self.secrets),
             Arc::clone(&self.tokens),
             self.guard.clone(),
+            self.metrics.connection(&plan.namespace, &plan.name),
         )?;
         let new = Held {
             plan: Arc::clone(plan),
@@ -171,18 +188,37 @@ impl Site {
     /// The Connection is gone, or must not be used any more.
     pub fn release(&self, name: &ConnectionName) {
         self.held().remove(name);
+        self.metrics.forget_connection(&name.0, &name.1);
     }
 
     /// Runs a worker to its end.
     pub async fn run(&self, run: Run) -> (RunReport, Option<RunError>) {
-        let setup = match self.setup(&run) {
-            Ok(setup) => setup,
-            Err(error) => return failed(error),
+        let error = match self.setup(&run) {
+            Ok(setup) => match Worker::open(setup, run.on).await {
+                Ok(worker) => return worker.run().await,
+                Err(error) => RunError::Store(error),
+            },
+            Err(error) => error,
         };
-        match Worker::open(setup, run.on).await {
-            Ok(worker) => worker.run().await,
-            Err(error) => failed(RunError::Store(error)),
-        }
+        let (report, error) = failed(error);
+        let ended = RunEnded {
+            sync: &run.plan.name,
+            outcome: &report.outcome,
+            took: Duration::ZERO,
+            message: report.message.as_deref(),
+        };
+        ended.emit(run.progress.meter());
+        (report, error)
+    }
+
+    /// Reads what stands open of a Sync.
+    pub async fn standing(&self, name: &SyncName) -> Result<Standing, StoreError> {
+        let Some((session, state)) = self.store.find(name).await? else {
+            return Ok(Standing::default());
+        };
+        let totals = self.store.totals(&session).await?;
+        let oldest = self.store.oldest_open(&session).await?;
+        Ok(standing(&totals, fresh_as_of(state.scanned, oldest)))
     }
 
     fn setup(&self, run: &Run) -> Result<Setup, RunError> {
@@ -224,6 +260,23 @@ impl Site {
 /// Whether the system may give a new refresh token, which must not be lost.
 fn keeps_tokens(connection: &ConnectionPlan) -> bool {
     matches!(&connection.auth, AuthPlan::OAuth2(oauth) if oauth.grant == Grant::RefreshToken)
+}
+
+/// The target shows everything up to this moment: the start of the last completed scan, or the time at
+/// which the oldest record that is open was first seen. Never the watermark: a quiet source is fresh.
+pub fn fresh_as_of(scanned: Option<Millis>, oldest: Option<Millis>) -> Option<Millis> {
+    scanned.map(|at| oldest.map_or(at, |oldest| oldest.min(at)))
+}
+
+/// As metrics have it.
+pub fn standing(totals: &Totals, fresh_as_of: Option<Millis>) -> Standing {
+    Standing {
+        fresh_as_of,
+        retrying: totals.retrying,
+        unknown: totals.unknown,
+        waiting: totals.waiting,
+        dead: totals.dead.clone(),
+    }
 }
 
 /// The report of a run that did not begin.

@@ -64,6 +64,10 @@ impl Tasks {
 
     /// Tells a Sync what to do. The worker that does something else ends first.
     pub fn tell(&self, name: &SyncName, desired: Desired) {
+        let gone = matches!(desired, Desired::Gone { .. });
+        if gone {
+            self.shared.site.metrics().forget_sync(name);
+        }
         let mut syncs = self.syncs();
         // A supervisor ends only when its Sync is gone: then the next one takes its place.
         if let Some(entry) = syncs.get(name)
@@ -79,7 +83,7 @@ impl Tasks {
             });
             return;
         }
-        if matches!(desired, Desired::Gone { .. }) {
+        if gone {
             return;
         }
         let before = syncs.remove(name).map(|entry| entry.task);
@@ -90,7 +94,8 @@ impl Tasks {
     fn start(&self, name: &SyncName, desired: Desired, before: Option<JoinHandle<()>>) -> Entry {
         let (told, hears) = watch::channel(Told { desired, nudges: 0 });
         let (shows, shown) = watch::channel(Snapshot::default());
-        let progress: Arc<Progress> = Arc::default();
+        let meter = self.shared.site.metrics().sync(name);
+        let progress = Arc::new(Progress::metered(meter));
         let supervisor = Supervisor::new(
             name.clone(),
             Arc::clone(&self.shared),

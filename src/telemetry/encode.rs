@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, MetricEncoder, NoLabelSet,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, MetricEncoder,
+    NoLabelSet,
 };
 
 use super::connection::ConnectionMeter;
@@ -42,9 +43,16 @@ impl<K: Ord + Clone, M: Default> Map<K, M> {
         map.remove(key);
     }
 
+    pub fn clear(&self) {
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        map.clear();
+    }
+
     fn all(&self) -> Vec<Named<K, M>> {
         let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        map.iter().map(|(k, m)| (k.clone(), Arc::clone(m))).collect()
+        map.iter()
+            .map(|(k, m)| (k.clone(), Arc::clone(m)))
+            .collect()
     }
 }
 

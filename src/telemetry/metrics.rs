@@ -129,6 +129,12 @@ impl Metrics {
         self.meters.connections.remove(&name);
     }
 
+    /// This process has nothing to do with any of them any more.
+    pub fn forget_all(&self) {
+        self.meters.syncs.clear();
+        self.meters.connections.clear();
+    }
+
     /// A reconciliation has ended.
     pub fn reconciled(&self, took: Duration) {
         self.meters.reconciles.observe(took);
@@ -219,11 +225,12 @@ mod tests {
         meter.answered(Answered::Success);
         meter.waited(Duration::from_millis(1500));
         let text = metrics.render_plain();
-        let line =
-            r#"syncline_connection_requests_total{namespace="shop",connection="crm",class="Success"} 1"#;
+        let line = r#"syncline_connection_requests_total{namespace="shop",connection="crm",class="Success"} 1"#;
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("RateLimited"), "{text}");
-        assert!(text.contains(r#"limit_wait_seconds_total{namespace="shop",connection="crm"} 1.5"#));
+        assert!(
+            text.contains(r#"limit_wait_seconds_total{namespace="shop",connection="crm"} 1.5"#)
+        );
     }
 
     #[test]

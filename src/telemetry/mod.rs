@@ -1,13 +1,12 @@
 //! What the program tells those who run it: metrics, and the events that are a log line and a metric at once.
 //! Knows no Kubernetes and no store, and sends nothing. Written by `connector`, `worker`, `runtime` and
-//! `controller`, shown by `serve`.
+//! `controller`, shown by `runtime::serve`.
 
 mod connection;
 mod encode;
 pub mod events;
 mod histogram;
 mod metrics;
-pub mod serve;
 mod sync;
 mod table;
 

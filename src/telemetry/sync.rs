@@ -69,7 +69,9 @@ impl Standing {
         let named = self.dead.iter().take(MOST_REASONS);
         let other: u64 = self.dead.values().skip(MOST_REASONS).sum();
         let other = (other > 0).then_some(("Other", other));
-        named.map(|(reason, count)| (reason.as_str(), *count)).chain(other)
+        named
+            .map(|(reason, count)| (reason.as_str(), *count))
+            .chain(other)
     }
 }
 

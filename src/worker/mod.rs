@@ -12,6 +12,7 @@ mod page;
 mod prepare;
 mod recover;
 mod release;
+mod report;
 mod resolve;
 mod scan;
 mod search;
@@ -37,6 +38,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::connector::Parents;
 use crate::plan::Plan;
@@ -79,6 +81,8 @@ pub struct Worker {
     session: Session,
     state: SyncState,
     counts: Counts,
+    /// What of it was added to the figures of the Sync.
+    metered: Counts,
     started: Millis,
     flights: Flights,
     work: FuturesUnordered<Work>,
@@ -148,6 +152,7 @@ impl Worker {
             session,
             state,
             counts: Counts::default(),
+            metered: Counts::default(),
             started: now(),
             flights: Flights::default(),
             work: FuturesUnordered::new(),
@@ -198,7 +203,9 @@ impl Worker {
 
     /// Runs to the end (`Once`) or until told to stop (`Watch`); reports what was done.
     pub async fn run(mut self) -> (RunReport, Option<RunError>) {
-        let result = self.drive().await;
+        // At the level of errors: every line of a run says whose it is, whatever is logged.
+        let span = tracing::error_span!("run", sync = %self.session.sync, run = self.session.epoch);
+        let result = self.drive().instrument(span).await;
         if let Err(error) = result {
             self.error.get_or_insert(RunError::Store(error));
         }
@@ -213,22 +220,8 @@ impl Worker {
                 self.error.get_or_insert(RunError::Store(error));
             }
         }
+        self.ended(&report);
         (report, self.error)
-    }
-
-    fn report(&self) -> RunReport {
-        let outcome = match &self.error {
-            Some(_) => "Failed",
-            None if self.due.is_some() || self.scanning || !self.flights.is_empty() => "Incomplete",
-            None => "Succeeded",
-        };
-        RunReport {
-            started: self.started,
-            ended: now(),
-            outcome: outcome.into(),
-            message: self.error.as_ref().map(ToString::to_string),
-            counts: self.counts,
-        }
     }
 
     async fn drive(&mut self) -> Result<(), StoreError> {
@@ -273,7 +266,7 @@ impl Worker {
             self.fill();
         }
         self.settle();
-        self.setup.progress.show(&self.counts, self.flights.len());
+        self.show();
     }
 
     fn handle(&mut self, event: Event) {

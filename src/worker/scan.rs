@@ -1,6 +1,7 @@
 //! Scans: when one begins, reading ahead by one page, and where the watermark goes at the end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use crate::connector::{Page, PageReader, Parents, ScanStart};
 use crate::plan::{Backfill, Plan};
 use crate::record::{Class, Failure, Moment, SyncName};
 use crate::state::{Change, Millis, Scan, StoreError};
+use crate::telemetry::events::ScanCompleted;
 use tokio::time::Instant;
 
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
@@ -34,7 +36,7 @@ fn parents_name(sync: &SyncName) -> String {
 }
 
 /// Milliseconds between two commits of a scan's position when nothing else has to be kept.
-const STATE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+const STATE_EVERY: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Begins a scan when it is time, and reads its next page when there is room for it.
@@ -244,6 +246,12 @@ impl Worker {
         if token.is_some() {
             self.state.token = token;
         }
+        let completed = ScanCompleted {
+            sync: &self.session.sync,
+            took: Duration::from_millis(now().saturating_sub(scan.started).max(0).unsigned_abs()),
+            full: scan.full,
+        };
+        completed.emit(self.setup.progress.meter());
         self.state.scanned = Some(scan.started);
         if scan.full {
             self.state.refreshed = Some(scan.started);

@@ -11,6 +11,7 @@ use crate::connector::Connector;
 use crate::plan::Plan;
 use crate::record::Failure;
 use crate::state::{Counts, Store, StoreError};
+use crate::telemetry::SyncMeter;
 
 use super::target::Target;
 use super::witness::Witness;
@@ -124,9 +125,24 @@ pub struct Progress {
     pub dead: AtomicU64,
     /// Records on their way.
     pub open: AtomicU64,
+    /// What is added up over all runs.
+    meter: Arc<SyncMeter>,
 }
 
 impl Progress {
+    /// Figures that are also added to those of the Sync.
+    pub fn metered(meter: Arc<SyncMeter>) -> Self {
+        Self {
+            meter,
+            ..Self::default()
+        }
+    }
+
+    /// The figures of the Sync over all runs.
+    pub fn meter(&self) -> &SyncMeter {
+        &self.meter
+    }
+
     pub(super) fn show(&self, counts: &Counts, open: usize) {
         for (cell, value) in [
             (&self.read, counts.read),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Supervisor;
+use crate::runtime::site::{fresh_as_of, standing};
 use crate::state::StoreError;
 use crate::worker::now;
 
@@ -34,6 +35,8 @@ impl Supervisor {
             0 => None,
             _ => store.next_due(&session, -1).await?,
         };
+        let fresh = fresh_as_of(state.scanned, oldest);
+        self.progress.meter().stands(standing(&totals, fresh));
         self.show(|s| {
             s.loaded = true;
             s.running = false;
@@ -41,7 +44,7 @@ impl Supervisor {
             s.scanned = state.scanned;
             s.watermark.clone_from(&state.watermark);
             s.totals = totals;
-            s.fresh_as_of = state.scanned.map(|at| oldest.map_or(at, |o| o.min(at)));
+            s.fresh_as_of = fresh;
         });
         self.state = Some(state);
         Ok(())

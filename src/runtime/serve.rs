@@ -11,7 +11,7 @@ use axum::routing::get;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
-use super::Metrics;
+use crate::telemetry::Metrics;
 
 /// A process that says how it is doing.
 pub trait Subject: Send + Sync + 'static {

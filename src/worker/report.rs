@@ -1,0 +1,62 @@
+//! What a run says of itself: live figures, those that are added up over all runs, and its report.
+//! Called by the engine once for many records.
+
+use std::time::Duration;
+
+use crate::state::RunReport;
+use crate::telemetry::Seen;
+use crate::telemetry::events::RunEnded;
+
+use super::{Worker, now};
+
+impl Worker {
+    /// Shows the live figures, and adds what is new to those of the Sync.
+    pub(super) fn show(&mut self) {
+        let (counts, before) = (self.counts, self.metered);
+        let progress = &self.setup.progress;
+        progress.show(&counts, self.flights.len());
+        let seen = Seen {
+            read: counts.read - before.read,
+            created: counts.created - before.created,
+            updated: counts.updated - before.updated,
+            unchanged: counts.unchanged - before.unchanged,
+            skipped: counts.skipped - before.skipped,
+            superseded: counts.superseded - before.superseded,
+            dead: counts.dead - before.dead,
+        };
+        progress.meter().records(seen, self.flights.len() as u64);
+        self.metered = counts;
+    }
+
+    pub(super) fn report(&self) -> RunReport {
+        let outcome = match &self.error {
+            Some(_) => "Failed",
+            None if self.due.is_some() || self.scanning || !self.flights.is_empty() => "Incomplete",
+            None => "Succeeded",
+        };
+        RunReport {
+            started: self.started,
+            ended: now(),
+            outcome: outcome.into(),
+            message: self.error.as_ref().map(ToString::to_string),
+            counts: self.counts,
+        }
+    }
+
+    /// The run is over.
+    pub(super) fn ended(&mut self, report: &RunReport) {
+        self.show();
+        let took = report.ended.saturating_sub(report.started).max(0);
+        let ended = RunEnded {
+            sync: &self.session.sync,
+            outcome: if self.error.is_some() {
+                "Failed"
+            } else {
+                &report.outcome
+            },
+            took: Duration::from_millis(took.unsigned_abs()),
+            message: report.message.as_deref(),
+        };
+        ended.emit(self.setup.progress.meter());
+    }
+}
