@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 /// The samples of a scrape: `name{labels}` as it is written → value.
 pub struct Scrape {
     pub text: String,
@@ -11,13 +14,16 @@ pub struct Scrape {
 impl Scrape {
     /// Asks `address` for its metrics, in the format of this `accept`.
     pub async fn of(address: &str, accept: &str) -> Self {
-        let client = reqwest::Client::new();
-        let request = client
-            .get(format!("http://{address}/metrics"))
-            .header("accept", accept);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        let text = answer.text().await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: {address}\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let text = text.to_owned();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let samples = lines
             .map(|line| {
