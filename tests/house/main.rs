@@ -5,4 +5,5 @@ mod cases;
 mod chart;
 mod docs;
 mod generated;
+mod observability;
 mod structural;
