@@ -102,9 +102,9 @@ fn a_real_api_server_takes_what_the_chart_renders() {
                 .args(["create", "namespace", name])
                 .output();
         }
-        // The Prometheus operator's kind is not there.
+        // The kinds of the Prometheus operator are not there.
         let known: Vec<&str> = documents(&rendered)
-            .filter(|document| !document.contains("\nkind: ServiceMonitor\n"))
+            .filter(|document| !document.contains("\napiVersion: monitoring.coreos.com/"))
             .collect();
         let mut kubectl = server.kubectl();
         kubectl.args([
