@@ -78,6 +78,7 @@ impl Preview {
             adopt: self.how.adopt_state,
             reset: self.how.reset_state,
             stop: stopped,
+            metrics: Arc::default(),
         };
         let witness: Arc<dyn Witness> = report.clone();
         let location = self.state.location()?;
