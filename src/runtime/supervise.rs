@@ -270,8 +270,10 @@ impl Supervisor {
             on: order.on_mismatch(),
             stop: stopped,
         };
+        // Read before it is written: what is shown stays locked for as long as it is borrowed.
+        let handled = self.shown.borrow().handled.clone();
         if turn == Turn::Scan
-            && let Some(request) = order.open_request(self.shown.borrow().handled.as_deref())
+            && let Some(request) = order.open_request(handled.as_deref())
         {
             let request = request.to_owned();
             self.shown.send_modify(|s| s.handled = Some(request));
