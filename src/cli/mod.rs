@@ -2,6 +2,7 @@
 //! Called by `main`. Everything a command prints for programs goes to standard output, all else to
 //! standard error.
 
+mod cluster;
 mod completions;
 mod controller;
 mod crds;
@@ -115,6 +116,7 @@ enum Command {
     Run(run::Run),
     Get(get::Get),
     Status(status::Status),
+    Sync(cluster::sync::SyncCommand),
     #[command(name = "deadletters")]
     DeadLetters(deadletters::DeadLetters),
     Controller(controller::Controller),
@@ -143,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Preview(command) => wait(command.run(output)),
         Command::Get(command) => wait(command.run()),
         Command::Status(command) => wait(command.run(output)),
+        Command::Sync(command) => wait(command.run(output)),
         Command::DeadLetters(command) => wait(command.run(output)),
         Command::Validate(command) => command.run(output),
         Command::Controller(command) => wait(command.run()),

@@ -7,6 +7,7 @@ use crate::record::SyncName;
 use crate::state::{SyncState, Totals};
 
 use super::Exit;
+use super::cluster::{self, ClusterArgs};
 use super::hint::{Hint, quoted};
 use super::moment::{ago, lasted, time};
 use super::output::{OutputFormat, print, print_json};
@@ -21,6 +22,11 @@ use super::table::{numbers, reasons, table};
 pub struct Status {
     #[command(flatten)]
     state: StateArgs,
+    /// Show only the Syncs of this namespace; of a cluster, without it, that of the context
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Show only these Syncs; all without a name
     #[arg(value_name = "SYNC")]
     syncs: Vec<String>,
@@ -70,6 +76,10 @@ impl Row {
 impl Status {
     /// Prints the last run, the links and the open exceptions of each Sync; problems are exit code 1.
     pub async fn run(self, format: OutputFormat) -> anyhow::Result<Exit> {
+        if self.cluster.wanted() {
+            let cluster = self.cluster.connect(self.namespace.as_deref()).await?;
+            return cluster::status::run(&cluster, &self.syncs, format).await;
+        }
         let (location, store) = self.state.attach().await?;
         let mut rows = Vec::new();
         if let Some(store) = store {
@@ -89,6 +99,9 @@ impl Status {
                 "{location}: nothing is known of Sync {unknown:?}; there is state of: {}",
                 names.join(", ")
             );
+        }
+        if let Some(namespace) = &self.namespace {
+            rows.retain(|row| row.sync.namespace == *namespace);
         }
         if !self.syncs.is_empty() {
             rows.retain(|row| self.syncs.contains(&row.sync.name));

@@ -205,7 +205,7 @@ impl Worker {
     pub async fn run(mut self) -> (RunReport, Option<RunError>) {
         // At the level of errors: every line of a run says whose it is, whatever is logged.
         let span = tracing::error_span!("run", sync = %self.session.sync, run = self.session.epoch);
-        let result = self.drive().instrument(span).await;
+        let result = self.drive().instrument(span.clone()).await;
         if let Err(error) = result {
             self.error.get_or_insert(RunError::Store(error));
         }
@@ -220,7 +220,7 @@ impl Worker {
                 self.error.get_or_insert(RunError::Store(error));
             }
         }
-        self.ended(&report);
+        span.in_scope(|| self.ended(&report));
         (report, self.error)
     }
 

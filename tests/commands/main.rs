@@ -1,0 +1,10 @@
+//! The commands that speak to a cluster: a real API server, the real controller under the chart's ServiceAccount,
+//! and the real binary as a person would call it.
+
+#[path = "../support/cluster.rs"]
+mod cluster;
+mod controller;
+#[path = "../telemetry/systems.rs"]
+mod systems;
+
+mod sync;
