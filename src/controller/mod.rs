@@ -28,6 +28,7 @@ mod watch;
 
 use std::net::SocketAddr;
 
+pub use lease::NAME as LEASE;
 pub use run::{ControllerError, run};
 
 use crate::runtime::vault::KeySource;

@@ -1,6 +1,7 @@
 //! Commands that speak to a cluster, with the rights of whoever runs them.
 //! Used by `status`, `deadletters` and `sync`; decides nothing that the controller decides.
 
+pub mod exec;
 pub mod status;
 pub mod sync;
 

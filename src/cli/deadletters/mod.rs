@@ -1,6 +1,7 @@
 //! `syncline deadletters`: what could not be delivered, and what a person decides about it.
 
 mod letter;
+mod remote;
 mod text;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::runtime::local::session_of;
 use crate::state::{Exception, Pick, Session, Store, Which};
 
 use super::Exit;
+use super::cluster::ClusterArgs;
 use super::hint::{Hint, quoted};
 use super::output::{OutputFormat, print};
 use super::state::StateArgs;
@@ -94,11 +96,16 @@ struct Export {
 /// Whose dead letters.
 #[derive(Debug, Args)]
 struct Place {
-    /// Namespace of the Syncs
-    #[arg(long, short, default_value = "default", global = true)]
-    namespace: String,
+    /// Namespace of the Syncs; without it default, and of a cluster that of the context
+    #[arg(long, short, global = true)]
+    namespace: Option<String>,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Of a cluster: the namespace that the operator is installed in; without it, that of the Syncs
+    #[arg(long, value_name = "NAMESPACE", global = true)]
+    operator_namespace: Option<String>,
 }
 
 /// Which dead letters.
@@ -140,7 +147,11 @@ impl Selection {
 impl DeadLetters {
     /// Runs the command on the store in the state directory.
     pub async fn run(self, output: OutputFormat) -> anyhow::Result<Exit> {
-        let Place { namespace, state } = self.place;
+        if self.place.cluster.wanted() {
+            return self.run_in_cluster(output).await;
+        }
+        let (namespace, state) = (self.place.namespace, self.place.state);
+        let namespace = namespace.unwrap_or_else(|| "default".to_owned());
         let hint = Hint::new(&[], &state);
         let (location, store) = state.attach().await?;
         let Some(store) = store else {
