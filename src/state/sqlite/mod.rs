@@ -1,12 +1,12 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`. One thread writes, taking all that
 //! waits as one transaction (group commit); another reads. Used on laptops and by a single replica.
 
+mod group;
 mod link;
 mod read;
 mod schema;
 mod write;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -21,29 +21,15 @@ use crate::state::{
     Change, Exception, Holder, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError,
     Stored, SyncState, Totals, Which,
 };
+use group::{Queued, WriteJob, write_loop};
 use schema::Durability;
 use write::WriteError;
 
 /// Name of the database file in the state directory.
 const FILE: &str = "syncline.sqlite";
 
-/// Most jobs in one transaction, so that nobody waits long for the first of them.
-const LARGEST_GROUP: usize = 256;
-
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-type WriteJob = Box<dyn FnOnce(&Connection) -> Result<Finish, WriteError> + Send>;
 type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
-/// Tells the caller, once the transaction is durable or has failed.
-type Finish = Box<dyn FnOnce(Option<&StoreError>) + Send>;
-
-struct Queued {
-    /// The session whose state this changes: after one failed commit all its later ones are refused,
-    /// because they build on what was not kept.
-    session: Option<(i64, i64)>,
-    job: WriteJob,
-    refuse: Box<dyn FnOnce(StoreError) + Send>,
-}
-
 /// The embedded store of one state directory. Its threads end when it is dropped.
 pub struct SqliteStore {
     // Unbounded, because an answer must not depend on the order in which futures are polled; every
@@ -205,64 +191,6 @@ fn send<T>(
     if let Some(sender) = sender {
         // The caller may have gone; the transaction stands all the same.
         let _ = sender.send(result);
-    }
-}
-
-/// Takes all that waits, up to [`LARGEST_GROUP`] jobs, as one transaction; answers when it is durable.
-fn write_loop(mut db: Connection, jobs: &mpsc::Receiver<Queued>, place: &str) {
-    let mut failed = HashMap::new();
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        while group.len() < LARGEST_GROUP
-            && let Ok(next) = jobs.try_recv()
-        {
-            group.push(next);
-        }
-        write_group(&mut db, group, place, &mut failed);
-    }
-}
-
-fn write_group(
-    db: &mut Connection,
-    group: Vec<Queued>,
-    place: &str,
-    failed: &mut HashMap<(i64, i64), StoreError>,
-) {
-    let sessions: Vec<_> = group.iter().filter_map(|queued| queued.session).collect();
-    let mut group = group.into_iter();
-    let mut finishes: Vec<Finish> = Vec::new();
-    let result = (|| {
-        let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        for queued in group.by_ref() {
-            if let Some(error) = queued.session.and_then(|s| failed.get(&s)) {
-                (queued.refuse)(error.clone());
-                continue;
-            }
-            // A job that the store itself refuses (a fenced worker) has changed nothing before.
-            match (queued.job)(&tx) {
-                Ok(finish) => finishes.push(finish),
-                Err(WriteError::Store(error)) => (queued.refuse)(error),
-                Err(WriteError::Sql(error)) => {
-                    (queued.refuse)(schema::translate(place, &error));
-                    return Err(error);
-                }
-            }
-        }
-        tx.commit()
-    })();
-    let failure = result.err().map(|e| schema::translate(place, &e));
-    for finish in finishes {
-        finish(failure.as_ref());
-    }
-    if let Some(failure) = failure {
-        failed.extend(
-            sessions
-                .into_iter()
-                .map(|session| (session, failure.clone())),
-        );
-        for queued in group {
-            (queued.refuse)(failure.clone());
-        }
     }
 }
 
