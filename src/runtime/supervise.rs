@@ -177,10 +177,22 @@ impl Supervisor {
         if permit.is_err() || !shared.site.fence().holds() {
             return self.told.changed().await.is_ok();
         }
+        let request = self.request(order, turn);
         let ended = self.work(order, turn).await;
         self.last_turn = Some(Instant::now());
         self.conclude(order, turn, ended).await;
+        if let Some(request) = request {
+            // Answered last: whoever waits for the answer finds the run that was asked for.
+            self.show(|s| s.handled = Some(request));
+        }
         true
+    }
+
+    /// The request that this turn answers.
+    fn request(&self, order: &Order, turn: Turn) -> Option<String> {
+        let handled = self.shown.borrow().handled.clone();
+        let request = order.open_request(handled.as_deref());
+        request.filter(|_| turn == Turn::Scan).map(str::to_owned)
     }
 
     /// Another version, or a nudge, gives a failed Sync a new chance.
@@ -270,14 +282,6 @@ impl Supervisor {
             on: order.on_mismatch(),
             stop: stopped,
         };
-        // Read before it is written: what is shown stays locked for as long as it is borrowed.
-        let handled = self.shown.borrow().handled.clone();
-        if turn == Turn::Scan
-            && let Some(request) = order.open_request(handled.as_deref())
-        {
-            let request = request.to_owned();
-            self.shown.send_modify(|s| s.handled = Some(request));
-        }
         self.shown.send_modify(|s| s.running = true);
         let site = Arc::clone(&self.shared.site);
         // A set, because it ends its task when this future is dropped.
