@@ -21,6 +21,8 @@ pub mod state;
 
 pub mod connector;
 
+pub mod intake;
+
 pub mod worker;
 
 pub mod runtime;

@@ -96,6 +96,19 @@ pub struct SyncSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 20, max = 64), extend("format" = "date-time"))]
     pub since: Option<String>,
+    /// A webhook of the Connection whose events flow too, beside the scans. Scans still find what a webhook
+    /// missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookRef>,
+}
+
+/// A webhook of the source's Connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookRef {
+    /// Name of the webhook.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
 }
 
 /// What the first run does with the records that exist already.

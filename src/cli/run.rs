@@ -50,6 +50,9 @@ pub struct Run {
     /// Serve /healthz, /readyz and /metrics here while it runs, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS", env = "SYNCLINE_METRICS_ADDRESS")]
     pub metrics_address: Option<SocketAddr>,
+    /// Receive the webhooks that the Syncs use at this address: POST /hooks/NAMESPACE/CONNECTION/WEBHOOK
+    #[arg(long, value_name = "ADDRESS", requires = "watch")]
+    pub webhooks: Option<SocketAddr>,
 }
 
 impl Run {
@@ -92,8 +95,12 @@ async fn run(
     };
     let (location, store) = args.state.open().await?;
     let key = key_file(args.seal.key_file.as_deref(), &location);
+    let stop_receiving = options.stop.clone();
     let local = Local::open(plans, &secrets, store, &key, options)?;
     super::signal::stop_on_signal(stop);
+    if let Some(address) = args.webhooks {
+        receive(&local, &secrets, address, stop_receiving).await?;
+    }
     let server = match args.metrics_address {
         Some(address) => Some(answer(address, local.outlook()).await?),
         None => None,
@@ -129,6 +136,32 @@ async fn answer(
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving /healthz, /readyz and /metrics");
     Ok(tokio::spawn(serve::serve(listener, Arc::new(outlook))))
+}
+
+/// Takes in webhooks until told to stop; says where.
+async fn receive(
+    local: &Local,
+    secrets: &Arc<dyn SecretSource>,
+    address: SocketAddr,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let (receiver, paths) = local.receiver(secrets);
+    if paths.is_empty() {
+        anyhow::bail!("--webhooks: no Sync that runs names a webhook in spec.source.webhook");
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("--webhooks: cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    for path in paths {
+        eprintln!("receiving webhooks at http://{address}{path}");
+    }
+    tokio::spawn(async move {
+        if let Err(error) = receiver.serve(listener, stop).await {
+            tracing::error!("webhooks are not received any more: {error}");
+        }
+    });
+    Ok(())
 }
 
 /// One Sync's result as a line of JSON.

@@ -110,6 +110,8 @@ pub struct Plan {
     pub identity: Fingerprint,
     pub source: Endpoint,
     pub target: Endpoint,
+    /// The source's webhook whose events flow too.
+    pub webhook: Option<Arc<connection::WebhookPlan>>,
     /// Which source records take part; all when absent.
     pub filter: Option<Expression>,
     pub backfill: Backfill,

@@ -18,7 +18,7 @@ use crate::api::mapping::MappingSpec;
 use crate::api::reference::DurationText;
 use crate::api::sync::{self, MatchSpec, SyncSpec};
 use crate::expression::{Expression, Path};
-use crate::plan::connection::ConnectionWithObjects;
+use crate::plan::connection::{ConnectionWithObjects, WebhookPlan};
 use crate::record::{Fingerprint, Moment, SyncName};
 
 /// Shortest time between two runs.
@@ -48,6 +48,15 @@ pub(super) fn compile_sync(
         Some(matching) => Some(matching?),
         None => None,
     };
+    let webhook = match &spec.source.webhook {
+        Some(reference) => Some(compile_webhook(
+            &reference.name,
+            &parts.source,
+            &source,
+            checker,
+        )?),
+        None => None,
+    };
     let write = WritePlan {
         mode: spec.write.mode,
         on_gone: spec.write.on_gone,
@@ -70,6 +79,7 @@ pub(super) fn compile_sync(
         identity: identity(&source, &target)?,
         source,
         target,
+        webhook,
         filter,
         backfill: backfill?,
         mapping: parts.mapping,
@@ -109,6 +119,32 @@ fn endpoint(
         connection: Arc::clone(&connection.connection),
         object: Arc::clone(found),
     })
+}
+
+/// The webhook of that name, which must say something about the source's object.
+fn compile_webhook(
+    name: &str,
+    connection: &ConnectionWithObjects,
+    source: &Endpoint,
+    checker: &mut SyncChecker,
+) -> Option<Arc<WebhookPlan>> {
+    let field = "spec.source.webhook.name";
+    let resource = connection.connection.resource();
+    let Some(webhook) = connection.webhooks.get(name) else {
+        let known = connection.webhooks.keys().map(String::as_str);
+        let problem = format!("{resource} has no webhook {name:?}{}", hint(name, known));
+        checker.error(field, problem);
+        return None;
+    };
+    let object = &source.object.name;
+    if webhook.routes.iter().all(|route| route.object != *object) {
+        let problem = format!(
+            "no route of webhook {name:?} of {resource} is about object {object}; add one, or remove webhook"
+        );
+        checker.error(field, problem);
+        return None;
+    }
+    Some(Arc::clone(webhook))
 }
 
 fn compile_filter(spec: &SyncSpec, checker: &mut SyncChecker) -> Option<Expression> {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::connector::{Guard, SecretSource, TokenStore};
+use crate::intake::{Endpoint, Endpoints, Receiver};
 use crate::plan::Plan;
 use crate::record::SyncName;
 use crate::state::{OnMismatch, RunReport, Session, Store, StoreError, Totals};
@@ -132,6 +133,25 @@ impl Local {
     pub fn outlook(&self) -> Outlook {
         let syncs = self.jobs.iter().map(|job| job.plan.name.clone()).collect();
         Outlook::new(Arc::clone(&self.site), syncs)
+    }
+
+    /// What takes in the webhooks that these Syncs use, and the paths of their URLs.
+    pub fn receiver(&self, secrets: &Arc<dyn SecretSource>) -> (Receiver, Vec<String>) {
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        for plan in self.jobs.iter().map(|job| &job.plan) {
+            let source = &plan.source.connection;
+            if let Some(webhook) = &plan.webhook {
+                let webhook = Arc::clone(webhook);
+                endpoints.push(Endpoint::new(&source.namespace, &source.name, webhook));
+            }
+        }
+        let mut paths: Vec<String> = endpoints.iter().map(Endpoint::path).collect();
+        paths.sort();
+        paths.dedup();
+        let served = Arc::new(Endpoints::default());
+        served.replace(endpoints);
+        let receiver = self.site.receiver(served, Arc::clone(secrets));
+        (receiver, paths)
     }
 
     /// Runs all Syncs. In a single run a Sync begins when those that its lookups need have ended.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::connector::{Connector, Guard, SecretSource, TokenStore};
+use crate::intake::{Endpoints, Receiver};
 use crate::plan::{AuthPlan, ConnectionPlan, Grant, Plan};
 use crate::record::{Class, Failure, SyncName};
 use crate::state::{Millis, OnMismatch, RunReport, Store, StoreError, Totals};
@@ -86,6 +87,12 @@ impl Site {
             keyless: !vault.has_key(),
             ..Self::with(store, Arc::new(vault), secrets, guard, fence)
         })
+    }
+
+    /// What takes in these webhooks, and wakes the workers that use them.
+    pub fn receiver(&self, endpoints: Arc<Endpoints>, secrets: Arc<dyn SecretSource>) -> Receiver {
+        let news = self.board.news.clone();
+        Receiver::new(endpoints, secrets, Arc::clone(&self.store), news)
     }
 
     /// Makes a site whose refresh tokens are kept elsewhere.

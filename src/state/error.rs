@@ -18,6 +18,11 @@ pub enum StoreError {
         "the disk of {place} is full; make room and run again, nothing that was confirmed is lost"
     )]
     Full { place: String },
+    #[error(
+        "more than {most} notices of webhooks wait to be taken; look why the Syncs that use them don't run (status), \
+         or remove those that are not needed any more"
+    )]
+    InboxFull { most: u64 },
     #[error("another worker took over Sync {sync}; this one stops")]
     Fenced { sync: SyncName },
     #[error(

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod contract;
 mod error;
+pub mod inbox;
 mod location;
 pub mod postgres;
 pub mod segment;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, TargetId};
 pub use error::{OnMismatch, StoreError};
+pub use inbox::{Delivered, Notice};
 pub use location::{Location, LocationError};
 pub use segment::Entry;
 pub use store::{Holder, Pick, Store, Takeover, Which};
@@ -48,12 +50,24 @@ pub struct SyncState {
     pub scanned: Option<Millis>,
     /// Start of the last completed scan that read everything.
     pub refreshed: Option<Millis>,
+    /// How far the notices of the source's webhook have been taken.
+    pub inbox: Option<InboxPosition>,
     /// Number of the next segment.
     pub next_segment: u64,
     pub last_run: Option<RunReport>,
     /// The Sync is not declared any more, and its state is forgotten at this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Millis>,
+}
+
+/// How far a Sync has come in the inbox of its source's Connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InboxPosition {
+    /// `NAMESPACE/NAME` of the Connection.
+    pub connection: String,
+    /// Number of the last notice that was taken.
+    pub after: u64,
 }
 
 /// A scan that is not finished; survives a crash.

@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 
 use super::{
-    Change, Exception, Known, Link, Millis, OnMismatch, Session, StoreError, Stored, SyncState,
-    Totals,
+    Change, Delivered, Exception, Known, Link, Millis, Notice, OnMismatch, Session, StoreError,
+    Stored, SyncState, Totals,
 };
 
 /// Another source record that has a match value.
@@ -165,6 +165,33 @@ pub trait Store: Send + Sync {
     /// target then, under an id that is [not told](TargetId::untold), and keeps its match value; a newer
     /// one that waited behind it goes to work. A listed session will do. Returns how many.
     fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Keeps what a Connection (`NAMESPACE/NAME`) was told, durably. An event that was kept within the last
+    /// [`crate::state::inbox::REMEMBERED`] is not kept again. Returns how many events were new.
+    ///
+    /// # Errors
+    /// [`StoreError::InboxFull`] when more than [`crate::state::inbox::MOST`] notices wait, beside what every method may say.
+    fn receive(
+        &self,
+        connection: &str,
+        events: Vec<Delivered>,
+        at: Millis,
+    ) -> BoxFuture<'static, Result<u64, StoreError>>;
+
+    /// The notices after this number, oldest first. A number that was once returned has no unseen one below.
+    fn inbox(
+        &self,
+        connection: &str,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, Notice)>, StoreError>>;
+
+    /// Number of the newest notice of any Connection; 0 when there was never one.
+    fn inbox_end(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Forgets the notices that every Sync with a position in this Connection's inbox has passed, those that
+    /// nobody took for [`crate::state::inbox::REMEMBERED`], and the ids of older events.
+    fn prune_inbox(&self, connection: &str, at: Millis) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// A value kept for a Connection, such as a sealed refresh token.
     fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 
 use crate::connector::Page;
 use crate::mapping::Links;
@@ -26,10 +27,26 @@ pub struct Digest {
     pub links: Links,
     pub position: Value,
     pub max_seen: Option<Moment>,
-    /// The scan's last page, with the token that the next scan begins with.
-    pub ended: Option<Option<String>>,
+    pub origin: Origin,
     /// Of all its records.
     pub bytes: usize,
+    /// When the request for it began, and when its answer had come.
+    pub began: Instant,
+    pub answered: Instant,
+    /// What was doubtful in it was read again; `incomplete`: not all of that could be read.
+    pub reread: bool,
+    pub incomplete: bool,
+}
+
+/// Where a page comes from.
+pub enum Origin {
+    /// `ended`: the scan's last page, with the token that the next scan begins with.
+    Scan { ended: Option<Option<String>> },
+    /// `after`: the position in the inbox once this is judged; `broken`: events that name no record.
+    Inbox {
+        after: u64,
+        broken: Vec<(Bytes, String)>,
+    },
 }
 
 /// A record that may have to be written.
@@ -77,17 +94,27 @@ impl Candidate {
 pub fn begin(
     plan: Arc<Plan>,
     page: Page,
-    ended: Option<Option<String>>,
+    mut origin: Origin,
+    began: Instant,
     eager: bool,
 ) -> JoinHandle<Digest> {
+    let answered = Instant::now();
     spawn_blocking(move || {
+        let broken = match &mut origin {
+            Origin::Scan { .. } => Vec::new(),
+            Origin::Inbox { broken, .. } => std::mem::take(broken),
+        };
         let mut digest = Digest {
             records: Vec::with_capacity(page.records.len()),
-            broken: Vec::new(),
+            broken,
             links: Links::new(),
             position: page.position,
             max_seen: None,
-            ended,
+            origin,
+            began,
+            answered,
+            reread: false,
+            incomplete: false,
             bytes: page.records.iter().map(Bytes::len).sum(),
         };
         for bytes in page.records {

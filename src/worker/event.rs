@@ -1,6 +1,7 @@
 //! What comes to the engine's task: pages, answers, durable commits. Data only.
 
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::connector::{Answer, Found};
 use crate::record::{Failure, Key, Verb};
@@ -8,6 +9,7 @@ use crate::state::{Exception, Known, Link, Millis, StoreError};
 
 use super::digest::Digest;
 use super::flight::FlightId;
+use super::inbox::Told;
 use super::outcome::Outcome;
 use super::scan::Reading;
 
@@ -18,6 +20,8 @@ pub enum Event {
         Result<Option<crate::connector::Page>, Failure>,
     ),
     Known(Box<Digest>),
+    /// What the source told, by a request that began then.
+    Told(Instant, Result<Told, Failure>),
     /// T1 of a page is durable: these flights may be sent.
     Committed(Vec<FlightId>, usize),
     /// The same of a page that pages after it may not be judged without.

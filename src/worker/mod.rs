@@ -2,14 +2,19 @@
 //! futures bring it pages, answers and durable commits. Started by `runtime`.
 
 mod answer;
+mod clock;
 mod crash;
 mod digest;
+mod doubt;
+mod errors;
 mod event;
 mod flight;
 mod fresh;
+mod inbox;
 mod outcome;
 mod page;
 mod prepare;
+mod recency;
 mod recover;
 mod release;
 mod report;
@@ -42,8 +47,9 @@ use tracing::Instrument;
 
 use crate::connector::Parents;
 use crate::plan::Plan;
-use crate::record::{Failure, Key};
+use crate::record::Key;
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
+pub use clock::{backoff, now};
 pub use setup::{Board, Fence, Mode, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
 pub use witness::{Fate, Skip, Witness, Written};
@@ -108,6 +114,12 @@ pub struct Worker {
     parents: Arc<Parents>,
     read_parents: Vec<u64>,
     scanning: bool,
+    /// Something of the scan under way could not be read again: its watermark stays.
+    incomplete: bool,
+    /// What the source's webhook told, where the Sync has one.
+    inbox: Option<inbox::Inbox>,
+    news: watch::Receiver<u64>,
+    recency: recency::Recency,
     /// A full scan was asked for.
     full: bool,
     next_scan: Millis,
@@ -130,11 +142,6 @@ pub struct Worker {
     last_look: Instant,
     last_state: Instant,
     dirty_segments: HashSet<u64>,
-}
-
-/// Milliseconds since 1970.
-pub fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 impl Worker {
@@ -169,6 +176,10 @@ impl Worker {
             parents: Arc::default(),
             read_parents: Vec::new(),
             scanning: false,
+            incomplete: false,
+            inbox: None,
+            news: setup.board.news.subscribe(),
+            recency: recency::Recency::default(),
             full,
             next_scan,
             due: (totals.retrying + totals.unknown > 0).then_some(0),
@@ -191,6 +202,7 @@ impl Worker {
         };
         worker.linked.mark_changed();
         worker.load_parents().await?;
+        worker.open_inbox().await?;
         worker.recover().await?;
         let nothing = totals.links == 0 && totals.exceptions() == 0 && worker.flights.is_empty();
         worker.fresh = nothing.then(Arc::default);
@@ -247,6 +259,9 @@ impl Worker {
                 changed = self.linked.changed(), if self.has_waiting && !self.asking_due => {
                     if changed.is_ok() { self.ask_linked(); }
                 }
+                changed = self.news.changed(), if self.inbox.is_some() => {
+                    if let (Ok(()), Some(inbox)) = (changed, &mut self.inbox) { inbox.wake(); }
+                }
                 _ = stop.wait_for(|stop| *stop), if !self.stopping() => {}
             }
         }
@@ -262,6 +277,7 @@ impl Worker {
         if !self.stopping() {
             self.scan();
             self.look_around();
+            self.read_inbox();
             self.ask_due();
             self.fill();
         }
@@ -281,6 +297,7 @@ impl Worker {
             }
             Event::Filed(flights) => self.page_filed(&flights),
             Event::Blocked(id) => self.blocked(id),
+            Event::Told(began, told) => self.told(began, told),
             Event::Committed(flights, pages) => self.page_committed(&flights, pages),
             Event::Noted(flights) => self.send_noted(flights),
             Event::Settled(outcomes) => self.settled(outcomes),
@@ -311,7 +328,8 @@ impl Worker {
             Mode::Once { .. } => {
                 // Links that were made since waiting records were last looked at may set one free.
                 let told = self.has_waiting && self.linked.has_changed().unwrap_or(false);
-                let idle = !self.scanning && self.flights.is_empty() && !told;
+                let inbox = self.inbox.as_ref().is_none_or(inbox::Inbox::is_idle);
+                let idle = !self.scanning && self.flights.is_empty() && !told && inbox;
                 idle && (self.due.is_none() || self.out_of_patience())
             }
         }
@@ -321,6 +339,9 @@ impl Worker {
         let mut wake = Instant::now() + Duration::from_secs(1);
         if let Some(held) = self.held_until {
             wake = wake.min(held);
+        }
+        if let Some(inbox) = &self.inbox {
+            wake = wake.min(inbox.wake_at());
         }
         if !self.settling && !self.outcomes.is_empty() {
             wake = wake.min(self.settled_at + settle::GATHER);
@@ -343,25 +364,6 @@ impl Worker {
     fn commit(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
         self.setup.store.commit(&self.session, changes)
     }
-
-    /// The object that `${key.…}` and errors speak of.
-    fn target_error(&self, failure: Failure) -> RunError {
-        let target = &self.plan().target;
-        RunError::Target {
-            connection: target.connection.name.clone(),
-            object: target.object.name.clone(),
-            failure,
-        }
-    }
-
-    fn source_error(&self, failure: Failure) -> RunError {
-        let source = &self.plan().source;
-        RunError::Source {
-            connection: source.connection.name.clone(),
-            object: source.object.name.clone(),
-            failure,
-        }
-    }
 }
 
 /// All that is ready of what is under way, so that many answers become one turn of the engine.
@@ -377,19 +379,4 @@ fn ready(work: &mut FuturesUnordered<Work>, cx: &mut Context<'_>) -> Poll<Vec<Fi
     } else {
         Poll::Ready(events)
     }
-}
-
-/// A delay before the next try: full jitter over `initial` × 2^attempts, at most `longest`
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
-pub fn backoff(initial: Duration, longest: Duration, attempts: u32) -> Duration {
-    let ceiling = initial
-        .saturating_mul(2_u32.saturating_pow(attempts.min(20)))
-        .min(longest)
-        .max(Duration::from_millis(1));
-    Duration::from_millis(1 + random() % (ceiling.as_millis() as u64).max(1))
-}
-
-/// 64 random bits; zero where the system has none, which only makes delays short.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or(0)
 }

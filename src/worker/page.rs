@@ -11,8 +11,10 @@ use crate::plan::{Backfill, Guarantee, Plan};
 use crate::record::{Fingerprint, Key};
 use crate::state::{Change, Detail, Entry, Exception, Known, Trouble, mark};
 
+use tokio::time::Instant;
+
 use super::crash::{Boundary, pass};
-use super::digest::{self, Candidate, Digest};
+use super::digest::{self, Candidate, Digest, Origin};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
 use super::prepare::{Prepared, newest_known, seen_link, touched};
 use super::witness::{Fate, Skip};
@@ -28,10 +30,10 @@ struct Batch {
 
 impl Worker {
     /// Begins to digest a page; pages are judged one after another, in the order of reading.
-    pub(super) fn look_up(&mut self, page: Page, ended: Option<Option<String>>) {
+    pub(super) fn look_up(&mut self, page: Page, origin: Origin, began: Instant) {
         self.counts.read += page.records.len() as u64;
         let plan = self.setup.plan.clone();
-        let begun = digest::begin(plan, page, ended, self.mostly_new);
+        let begun = digest::begin(plan, page, origin, began, self.mostly_new);
         self.waiting_pages.push_back(begun);
         self.judge_next();
     }
@@ -59,13 +61,21 @@ impl Worker {
 
     /// Everything about a page is known: judge its records and commit T1.
     pub(super) fn page_known(&mut self, page: Digest) {
+        let doubtful = self.doubtful(&page);
+        if !doubtful.is_empty() {
+            return self.reread(page, doubtful);
+        }
         let mut batch = Batch {
             number: self.state.next_segment,
             ..Batch::default()
         };
-        let first_scan = self.state.scan.as_ref().is_some_and(|scan| scan.first);
+        let scanned = matches!(page.origin, Origin::Scan { .. });
+        let first_scan = scanned && self.state.scan.as_ref().is_some_and(|scan| scan.first);
         let count = page.records.len();
         for candidate in page.records {
+            if self.inbox.is_some() {
+                self.recency.note(&candidate.seen.key, page.answered);
+            }
             self.judge(candidate, &page.links, first_scan, &mut batch);
         }
         for (bytes, problem) in page.broken {
@@ -74,12 +84,31 @@ impl Worker {
         self.mostly_new = batch.added.len() * 2 > count;
         self.judging = false;
         self.flights.drop_settled();
-        self.note_page(page.position, page.max_seen);
-        self.commit_page(batch, page.bytes, page.ended);
+        self.recency.end(page.began);
+        let told = !scanned;
+        let ended = match page.origin {
+            Origin::Scan { ended } => {
+                self.incomplete |= page.incomplete;
+                self.note_page(page.position, page.max_seen);
+                ended
+            }
+            Origin::Inbox { after, .. } => {
+                self.inbox_judged(after, page.incomplete);
+                None
+            }
+        };
+        self.commit_page(batch, page.bytes, ended, told);
         self.judge_next();
     }
 
-    fn commit_page(&mut self, mut batch: Batch, bytes: usize, ended: Option<Option<String>>) {
+    /// `told`: the position in the inbox has moved.
+    fn commit_page(
+        &mut self,
+        mut batch: Batch,
+        bytes: usize,
+        ended: Option<Option<String>>,
+        told: bool,
+    ) {
         if !batch.added.is_empty() {
             self.state.next_segment += 1;
             let carries_t2 = carries_t2(self.plan());
@@ -110,7 +139,7 @@ impl Worker {
         let last = ended.is_some();
         match ended {
             Some(token) => batch.changes.extend(self.end_scan(token)),
-            None if !batch.changes.is_empty() || self.state_is_old() => {
+            None if told || !batch.changes.is_empty() || self.state_is_old() => {
                 batch
                     .changes
                     .push(Change::State(Box::new(self.state.clone())));

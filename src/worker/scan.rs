@@ -13,6 +13,7 @@ use crate::state::{Change, Millis, Scan, StoreError};
 use crate::telemetry::events::ScanCompleted;
 use tokio::time::Instant;
 
+use super::digest::Origin;
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
 
 /// The reader of the scan under way.
@@ -20,6 +21,8 @@ pub struct Reading {
     reader: PageReader,
     pub last: bool,
     pub token: Option<String>,
+    /// When the request for the page under way began.
+    began: Instant,
 }
 
 /// Parents of a `forEach` that are remembered; those beyond begin at the cursor's `start` in each scan.
@@ -48,6 +51,7 @@ impl Worker {
             && self.flights.len() < MOST_FLIGHTS
             && self.flights.bytes() < MOST_BYTES;
         if room && let Some(mut reading) = self.reading.take() {
+            reading.began = self.recency.begin();
             self.push(async move {
                 let page = reading.reader.next().await;
                 Ok(Event::Page(reading, page))
@@ -105,6 +109,7 @@ impl Worker {
             reader,
             last: false,
             token: None,
+            began: Instant::now(),
         }));
         self.scanning = true;
     }
@@ -115,6 +120,7 @@ impl Worker {
         mut reading: Box<Reading>,
         page: Result<Option<Page>, Failure>,
     ) {
+        let began = reading.began;
         match page {
             Ok(Some(page)) => {
                 reading.last = page.last;
@@ -127,9 +133,10 @@ impl Worker {
                 if !page.last {
                     self.reading = Some(reading);
                 }
-                self.look_up(page, ended);
+                self.look_up(page, Origin::Scan { ended }, began);
             }
             Ok(None) => {
+                self.recency.end(began);
                 let token = reading.token.take();
                 let changes = self.end_scan(token);
                 let commit = self.commit(changes);
@@ -140,7 +147,10 @@ impl Worker {
                     Ok(Event::Committed(Vec::new(), 0))
                 });
             }
-            Err(failure) => self.scan_failed(failure),
+            Err(failure) => {
+                self.recency.end(began);
+                self.scan_failed(failure);
+            }
         }
     }
 
@@ -231,8 +241,10 @@ impl Worker {
         let Some(scan) = self.state.scan.take() else {
             return Vec::new();
         };
+        // What could not be read must be found by the next scan.
+        let complete = !std::mem::take(&mut self.incomplete);
         let start = Moment::Time(i128::from(scan.started) * 1_000_000);
-        if let Some(seen) = scan.max_seen {
+        if let Some(seen) = scan.max_seen.filter(|_| complete) {
             let seen = if seen.order(&start) == Some(std::cmp::Ordering::Greater) {
                 start
             } else {
@@ -243,7 +255,7 @@ impl Worker {
                 None => seen,
             });
         }
-        if token.is_some() {
+        if token.is_some() && complete {
             self.state.token = token;
         }
         let completed = ScanCompleted {
@@ -253,7 +265,7 @@ impl Worker {
         };
         completed.emit(self.setup.progress.meter());
         self.state.scanned = Some(scan.started);
-        if scan.full {
+        if scan.full && complete {
             self.state.refreshed = Some(scan.started);
         }
         self.next_scan = match self.setup.mode {

@@ -92,16 +92,19 @@ impl Fence {
     }
 }
 
-/// Tells the workers of one process that links were made.
+/// Tells the workers of one process that links were made, and that something was told.
 #[derive(Debug)]
 pub struct Board {
     pub(super) links: watch::Sender<u64>,
+    /// Raised by the receiver of webhooks.
+    pub news: watch::Sender<u64>,
 }
 
 impl Default for Board {
     fn default() -> Self {
         Self {
             links: watch::Sender::new(0),
+            news: watch::Sender::new(0),
         }
     }
 }

@@ -10,6 +10,7 @@ mod request;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod write;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use object::*;
 pub use probe::*;
 pub use request::*;
 pub use rules::*;
+pub use webhook::*;
 pub use write::*;
 
 /// One system, connected once: where it is, how requests are authenticated, what its answers mean, and
@@ -91,6 +93,13 @@ pub struct ConnectionSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub objects: Vec<ObjectSpec>,
+    /// Endpoints of ours that the system calls when something happens. Syncs use them by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub webhooks: Vec<WebhookSpec>,
 }
 
 fn read_only() -> Vec<Access> {

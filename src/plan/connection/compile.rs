@@ -12,6 +12,7 @@ use super::auth::compile_auth;
 use super::check::{Checker, RequestParts};
 use super::object::compile_object;
 use super::request::{check_header, compile_request};
+use super::webhook::compile_webhooks;
 use super::{
     AccessPlan, ConnectionPlan, ConnectionWithObjects, LimitPlan, ProbePlan, ResponseRule,
     RetryPlan,
@@ -66,6 +67,7 @@ pub fn compile(
         .as_ref()
         .and_then(|p| compile_probe(p, &mut checker));
     let objects = compile_objects(spec, &mut checker);
+    let webhooks = compile_webhooks(&spec.webhooks, &objects, &mut checker);
     let problems = std::mem::take(&mut checker.problems);
     let (Some(base_url), Some(auth), true) = (base_url, auth, problems.is_empty()) else {
         return Err(problems);
@@ -94,6 +96,7 @@ pub fn compile(
     Ok(ConnectionWithObjects {
         connection: Arc::new(connection),
         objects,
+        webhooks,
     })
 }
 

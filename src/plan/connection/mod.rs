@@ -11,6 +11,7 @@ mod request;
 mod session;
 #[cfg(test)]
 mod tests;
+mod webhook;
 mod write;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,9 @@ use serde_json::Value;
 
 use crate::expression::Expression;
 
-pub use crate::api::connection::{Encoding, Place, ResponseClass};
+pub use crate::api::connection::{
+    Encoding, HashAlgorithm, Place, ResponseClass, SignatureEncoding,
+};
 pub use auth::{AuthPlan, ClientAuth, Grant, OAuth2Plan, SecretRef, SendAsPlan};
 pub use batch::{BatchPlan, Correlate};
 pub use check::{Checker, RequestParts};
@@ -32,6 +35,7 @@ pub(crate) use object::read_id;
 pub use object::{FindPlan, ObjectPlan};
 pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation, Uses};
 pub use session::{CredentialPlan, LoginPlan, SessionPlan};
+pub use webhook::*;
 pub use write::{CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
 
 /// A compiled Connection and its objects by name.
@@ -39,6 +43,7 @@ pub use write::{CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
 pub struct ConnectionWithObjects {
     pub connection: Arc<ConnectionPlan>,
     pub objects: BTreeMap<String, Arc<ObjectPlan>>,
+    pub webhooks: BTreeMap<String, Arc<WebhookPlan>>,
 }
 
 /// One system.

@@ -4,6 +4,7 @@
 mod dead_letters;
 mod exceptions;
 mod groups;
+mod inbox;
 mod links;
 mod outbox;
 mod retention;

@@ -66,6 +66,10 @@ async fn a_takeover_leaves_other_syncs_alone(place: &Place) {
 
 fn full_state() -> SyncState {
     SyncState {
+        inbox: Some(crate::state::InboxPosition {
+            connection: "default/shop".into(),
+            after: 9,
+        }),
         watermark: Some(Moment::Time(1_700_000_000_123_456_789)),
         token: Some("next\u{0}\u{fffd}😀".into()),
         scan: Some(Scan {

@@ -5,6 +5,7 @@ mod connect;
 mod control;
 mod error;
 mod group;
+mod inbox;
 mod password;
 mod read;
 mod schema;
@@ -28,8 +29,8 @@ use tokio_postgres::NoTls;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Exception, Holder, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError,
-    Stored, SyncState, Takeover, Totals, Which,
+    Change, Delivered, Exception, Holder, Known, Link, Millis, Notice, OnMismatch, Pick, Session,
+    Store, StoreError, Stored, SyncState, Takeover, Totals, Which,
 };
 use connect::{ANSWER, Access};
 use read::Reader;
@@ -289,6 +290,39 @@ impl Store for PostgresStore {
     fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
         self.ask(|reply| Job::Discard(session, which, reply))
+    }
+
+    fn receive(
+        &self,
+        connection: &str,
+        events: Vec<Delivered>,
+        at: Millis,
+    ) -> BoxFuture<'static, Result<u64, StoreError>> {
+        let received = inbox::Received {
+            connection: connection.to_owned(),
+            events,
+            at,
+        };
+        self.ask(|reply| Job::Receive(received, reply))
+    }
+
+    fn inbox(
+        &self,
+        connection: &str,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, Notice)>, StoreError>> {
+        let connection = connection.to_owned();
+        async move { self.reader().await?.inbox(&connection, after, limit).await }.boxed()
+    }
+
+    fn inbox_end(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        async move { self.reader().await?.inbox_end().await }.boxed()
+    }
+
+    fn prune_inbox(&self, connection: &str, at: Millis) -> BoxFuture<'_, Result<(), StoreError>> {
+        let connection = connection.to_owned();
+        self.ask(|reply| Job::Prune(connection, at, reply))
     }
 
     fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {

@@ -27,7 +27,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    async fn query(
+    pub(super) async fn query(
         &self,
         sql: &str,
         values: &[&(dyn ToSql + Sync)],

@@ -74,6 +74,7 @@ CREATE TABLE value (
 ALTER TABLE exception ADD COLUMN matching int8;
 CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS NOT NULL;
 ",
+    super::inbox::TABLES,
 ];
 
 /// The version of the tables; `None` where there are none.

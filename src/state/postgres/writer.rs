@@ -15,9 +15,10 @@ use crate::record::{Fingerprint, SyncName};
 use crate::state::{Change, Millis, OnMismatch, Session, StoreError, SyncState, Takeover, Which};
 
 use super::connect::{ANSWER, Access, Backend, Link};
+use super::inbox::Received;
 use super::transaction::transaction;
 use super::write::Statements;
-use super::{control, error};
+use super::{control, error, inbox};
 
 /// Most commits in one transaction, so that nobody waits long for the first of them.
 const LARGEST_GROUP: usize = 256;
@@ -48,6 +49,8 @@ pub enum Job {
     Expire(SyncName, Option<Millis>, Reply<()>),
     Forget(SyncName, Reply<()>),
     Save(String, Vec<u8>, Reply<()>),
+    Receive(Received, Reply<u64>),
+    Prune(String, Millis, Reply<()>),
 }
 
 pub struct Commit {
@@ -93,6 +96,11 @@ impl Writer {
                 return;
             };
             match job {
+                Job::Receive(first, reply) => {
+                    let mut group = vec![(first, reply)];
+                    next = gather(&mut group, &mut jobs);
+                    self.receive(group).await;
+                }
                 Job::Commit(first) => {
                     let mut group = vec![first];
                     next = fill(&mut group, &mut jobs);
@@ -145,7 +153,29 @@ impl Writer {
                 });
                 let _ = reply.send(done.await);
             }
+            Job::Prune(connection, at, reply) => {
+                let done = self.work(ANSWER, async |client| {
+                    inbox::prune(client, &connection, at).await
+                });
+                let _ = reply.send(done.await);
+            }
+            Job::Receive(received, reply) => self.receive(vec![(received, reply)]).await,
             Job::Commit(commit) => self.commit(vec![commit]).await,
+        }
+    }
+
+    /// Keeps what several callers received, as one transaction.
+    async fn receive(&mut self, group: Vec<(Received, Reply<u64>)>) {
+        let (received, replies): (Vec<Received>, Vec<_>) = group.into_iter().unzip();
+        let place = Arc::clone(&self.access.place);
+        let done = self
+            .work_to(ANSWER, async |client| {
+                inbox::receive(client, &place, &received).await
+            })
+            .await;
+        for (at, reply) in replies.into_iter().enumerate() {
+            // Whoever sent the event may have gone; it is kept all the same.
+            let _ = reply.send(done.as_ref().map(|new| new[at]).map_err(Clone::clone));
         }
     }
 
@@ -331,6 +361,21 @@ impl Writer {
             }
         }
     }
+}
+
+/// Takes what else was received and waits, up to a bound; gives back the first job that is something else.
+fn gather(
+    group: &mut Vec<(Received, Reply<u64>)>,
+    jobs: &mut mpsc::UnboundedReceiver<Job>,
+) -> Option<Job> {
+    while group.len() < LARGEST_GROUP {
+        match jobs.try_recv() {
+            Ok(Job::Receive(received, reply)) => group.push((received, reply)),
+            Ok(other) => return Some(other),
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Takes the commits that wait, up to a bound; gives back the first job that is something else.

@@ -2,9 +2,11 @@
 //! waits as one transaction (group commit); another reads. Used on laptops and by a single replica.
 
 mod group;
+mod inbox;
 mod link;
 mod read;
 mod schema;
+mod thread;
 mod write;
 
 use std::fs::File;
@@ -18,11 +20,12 @@ use tokio::sync::oneshot;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Exception, Holder, Known, Link, Millis, OnMismatch, Pick, Session, Store, StoreError,
-    Stored, SyncState, Totals, Which,
+    Change, Delivered, Exception, Holder, Known, Link, Millis, Notice, OnMismatch, Pick, Session,
+    Store, StoreError, Stored, SyncState, Totals, Which,
 };
 use group::{Queued, WriteJob, write_loop};
 use schema::Durability;
+use thread::{send, spawn};
 use write::WriteError;
 
 /// Name of the database file in the state directory.
@@ -172,28 +175,6 @@ impl SqliteStore {
     }
 }
 
-fn spawn(name: &str, place: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map(|_| ())
-        .map_err(|e| StoreError::Broken {
-            place: place.to_owned(),
-            problem: format!("cannot start a thread: {e}"),
-        })
-}
-
-fn send<T>(
-    reply: &std::sync::Mutex<Option<oneshot::Sender<Result<T, StoreError>>>>,
-    result: Result<T, StoreError>,
-) {
-    let sender = reply.lock().ok().and_then(|mut slot| slot.take());
-    if let Some(sender) = sender {
-        // The caller may have gone; the transaction stands all the same.
-        let _ = sender.send(result);
-    }
-}
-
 impl Store for SqliteStore {
     fn open(
         &self,
@@ -314,6 +295,35 @@ impl Store for SqliteStore {
     fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
         self.write(None, move |db| write::discard(db, &session, &which))
+    }
+
+    fn receive(
+        &self,
+        connection: &str,
+        events: Vec<Delivered>,
+        at: Millis,
+    ) -> BoxFuture<'static, Result<u64, StoreError>> {
+        let connection = connection.to_owned();
+        self.write(None, move |db| inbox::receive(db, &connection, &events, at))
+    }
+
+    fn inbox(
+        &self,
+        connection: &str,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(u64, Notice)>, StoreError>> {
+        let connection = connection.to_owned();
+        self.read(move |db| inbox::inbox(db, &connection, after, limit))
+    }
+
+    fn inbox_end(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.read(inbox::end)
+    }
+
+    fn prune_inbox(&self, connection: &str, at: Millis) -> BoxFuture<'_, Result<(), StoreError>> {
+        let connection = connection.to_owned();
+        self.write(None, move |db| inbox::prune(db, &connection, at))
     }
 
     fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {

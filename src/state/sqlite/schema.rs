@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::inbox;
 use crate::state::StoreError;
 
 /// How long a statement waits for a lock that another program holds.
@@ -78,6 +79,7 @@ CREATE TABLE value (
 ALTER TABLE exception ADD COLUMN matching INTEGER;
 CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS NOT NULL;
 ",
+    inbox::TABLES,
 ];
 
 /// What a commit that was answered survives.

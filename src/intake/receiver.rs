@@ -1,0 +1,354 @@
+//! The endpoint that systems call: `POST /hooks/NAMESPACE/CONNECTION/WEBHOOK`. Bounded in size, time and
+//! number; a delivery is answered with 2xx only when it is durable. Run by `runtime`.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, Method, StatusCode, header};
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use super::{Admission, Refusal, admit};
+use crate::connector::SecretSource;
+use crate::plan::connection::WebhookPlan;
+use crate::state::{Store, StoreError};
+
+/// Most deliveries under way at once.
+const MOST_DELIVERIES: usize = 512;
+
+/// Longest time for a body to arrive.
+const ARRIVAL: Duration = Duration::from_secs(15);
+
+/// How long a key is used before it is read again: a rotation is seen within this time.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Namespace, Connection and webhook.
+type Name = (String, String, String);
+
+/// One webhook of a Connection.
+pub struct Endpoint {
+    pub namespace: String,
+    pub connection: String,
+    pub plan: Arc<WebhookPlan>,
+    /// The keys as they were read last.
+    keys: Mutex<Option<(Instant, Arc<Vec<SecretString>>)>>,
+}
+
+impl Endpoint {
+    pub fn new(namespace: &str, connection: &str, plan: Arc<WebhookPlan>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            connection: connection.to_owned(),
+            plan,
+            keys: Mutex::new(None),
+        }
+    }
+
+    /// Path of its URL.
+    pub fn path(&self) -> String {
+        format!(
+            "/hooks/{}/{}/{}",
+            self.namespace, self.connection, self.plan.name
+        )
+    }
+
+    /// `NAMESPACE/NAME`, as the store calls the Connection.
+    fn inbox(&self) -> String {
+        format!("{}/{}", self.namespace, self.connection)
+    }
+
+    async fn keys(&self, secrets: &dyn SecretSource) -> Result<Arc<Vec<SecretString>>, Refusal> {
+        let kept = self
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some((read, keys)) = kept
+            && read.elapsed() < FRESH
+        {
+            return Ok(keys);
+        }
+        let mut keys = Vec::new();
+        for key in self.plan.verify.keys() {
+            match secrets.read(&self.namespace, &key.name, &key.key).await {
+                Ok(secret) => keys.push(secret),
+                // The other keys are still good: one is being replaced.
+                Err(problem) => {
+                    tracing::warn!(webhook = %self.path(), secret = %key.name, key = %key.key, "a key of the webhook cannot be read: {problem}")
+                }
+            }
+        }
+        if keys.is_empty() {
+            return Err(Refusal::BadKey);
+        }
+        let keys = Arc::new(keys);
+        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((Instant::now(), Arc::clone(&keys)));
+        Ok(keys)
+    }
+}
+
+/// The webhooks that are served now; changed while they are.
+#[derive(Default)]
+pub struct Endpoints {
+    all: RwLock<HashMap<Name, Arc<Endpoint>>>,
+}
+
+impl Endpoints {
+    /// Serves these and no others from now on.
+    pub fn replace(&self, endpoints: Vec<Endpoint>) {
+        let all = endpoints.into_iter().map(|endpoint| {
+            let (namespace, connection) = (endpoint.namespace.clone(), endpoint.connection.clone());
+            let name = (namespace, connection, endpoint.plan.name.clone());
+            (name, Arc::new(endpoint))
+        });
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = all.collect();
+    }
+
+    fn find(&self, name: &Name) -> Option<Arc<Endpoint>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(name).cloned()
+    }
+}
+
+/// What became of deliveries since the start, by reason.
+#[derive(Default)]
+pub struct Tally {
+    counts: Mutex<HashMap<&'static str, Arc<AtomicU64>>>,
+}
+
+impl Tally {
+    fn add(&self, what: &'static str, count: u64) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts
+            .entry(what)
+            .or_default()
+            .fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// `Kept`, `Repeated`, `Unrouted`, `Challenge`, or a refusal's reason, with its count.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts: Vec<_> = counts
+            .iter()
+            .map(|(what, count)| (*what, count.load(Ordering::Relaxed)))
+            .collect();
+        counts.sort_unstable();
+        counts
+    }
+}
+
+/// Takes deliveries in.
+#[derive(Clone)]
+pub struct Receiver {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    endpoints: Arc<Endpoints>,
+    secrets: Arc<dyn SecretSource>,
+    store: Arc<dyn Store>,
+    slots: Semaphore,
+    tally: Tally,
+    /// Raised when something new was kept.
+    news: watch::Sender<u64>,
+}
+
+impl Receiver {
+    pub fn new(
+        endpoints: Arc<Endpoints>,
+        secrets: Arc<dyn SecretSource>,
+        store: Arc<dyn Store>,
+        news: watch::Sender<u64>,
+    ) -> Self {
+        let slots = Semaphore::new(MOST_DELIVERIES);
+        let inner = Inner {
+            endpoints,
+            secrets,
+            store,
+            slots,
+            tally: Tally::default(),
+            news,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub fn tally(&self) -> &Tally {
+        &self.inner.tally
+    }
+
+    /// Serves until told to stop; deliveries that have begun are finished.
+    ///
+    /// # Errors
+    /// What the system says of the socket.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        mut stop: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
+        let app = Router::new()
+            .route("/hooks/{namespace}/{connection}/{webhook}", any(deliver))
+            .fallback(
+                |State(receiver): State<Self>| async move { receiver.refuse(Refusal::Unknown) },
+            )
+            .with_state(self.clone());
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move {
+                // An error means that nobody can ask for a stop any more: that is one.
+                let _ = stop.wait_for(|stop| *stop).await;
+            })
+            .await
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response {
+        self.inner.tally.add(refusal.reason(), 1);
+        let (status, retry) = refusal.answer();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut response = (status, format!("{refusal}\n")).into_response();
+        if let Some(seconds) = retry {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    async fn take(&self, name: &Name, request: Request) -> Result<Response, Refusal> {
+        let endpoint = self.inner.endpoints.find(name).ok_or(Refusal::Unknown)?;
+        if request.method() != Method::POST {
+            return Err(Refusal::NotPost);
+        }
+        let _slot = self.inner.slots.try_acquire().map_err(|_| Refusal::Busy)?;
+        let (parts, body) = request.into_parts();
+        let limit = endpoint.plan.max_body_bytes;
+        let body = arrival(&parts.headers, body, limit).await?;
+        is_json(&parts.headers)?;
+        let keys = endpoint.keys(self.inner.secrets.as_ref()).await?;
+        let now = jiff::Timestamp::now();
+        let admission = admit(
+            &endpoint.plan,
+            &keys,
+            &parts.headers,
+            &body,
+            now.as_second(),
+        )?;
+        match admission {
+            Admission::Answer(answer) => {
+                self.inner.tally.add("Challenge", 1);
+                Ok(match answer {
+                    Value::String(text) => text.into_response(),
+                    json => (
+                        [(header::CONTENT_TYPE, "application/json")],
+                        json.to_string(),
+                    )
+                        .into_response(),
+                })
+            }
+            Admission::Keep { events, unrouted } => {
+                if unrouted > 0 {
+                    self.inner.tally.add("Unrouted", unrouted as u64);
+                }
+                if !events.is_empty() {
+                    self.keep(&endpoint, events, now.as_millisecond()).await?;
+                }
+                Ok(StatusCode::OK.into_response())
+            }
+        }
+    }
+
+    async fn keep(
+        &self,
+        endpoint: &Endpoint,
+        events: Vec<crate::state::Delivered>,
+        at: i64,
+    ) -> Result<(), Refusal> {
+        let count = events.len() as u64;
+        match self
+            .inner
+            .store
+            .receive(&endpoint.inbox(), events, at)
+            .await
+        {
+            Ok(new) => {
+                self.inner.tally.add("Kept", new);
+                if count > new {
+                    self.inner.tally.add("Repeated", count - new);
+                }
+                if new > 0 {
+                    self.inner.news.send_modify(|version| *version += 1);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let quiet = matches!(error, StoreError::InboxFull { .. });
+                if !quiet {
+                    tracing::error!(webhook = %endpoint.path(), "a delivery cannot be kept, the sender is told to come again: {error}");
+                }
+                Err(Refusal::NotKept)
+            }
+        }
+    }
+}
+
+async fn deliver(
+    State(receiver): State<Receiver>,
+    Path(name): Path<Name>,
+    request: Request,
+) -> Response {
+    match receiver.take(&name, request).await {
+        Ok(response) => response,
+        Err(refusal) => receiver.refuse(refusal),
+    }
+}
+
+/// The whole body, within its bounds.
+async fn arrival(headers: &HeaderMap, body: Body, limit: u64) -> Result<Bytes, Refusal> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Refusal::TooLarge);
+    }
+    let read = async {
+        let mut stream = body.into_data_stream();
+        let mut whole = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| Refusal::Interrupted)?;
+            if (whole.len() + chunk.len()) as u64 > limit {
+                return Err(Refusal::TooLarge);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(Bytes::from(whole))
+    };
+    tokio::time::timeout(ARRIVAL, read)
+        .await
+        .unwrap_or(Err(Refusal::Interrupted))
+}
+
+/// A body that says nothing of its type may be JSON.
+fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    if essence == "application/json" || essence.ends_with("+json") {
+        Ok(())
+    } else {
+        Err(Refusal::NotJsonType)
+    }
+}

@@ -1,0 +1,107 @@
+//! Records of which it cannot be said whether they are newer than what is known, are read once more before
+//! they are judged. Only for Syncs that are told of changes while they scan.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::time::Instant;
+
+use crate::connector::Page;
+use crate::pipeline::observe::Newest;
+use crate::record::Key;
+
+use super::digest::{self, Candidate, Digest};
+use super::prepare::newest_known;
+use super::{Event, Worker, inbox};
+
+/// Most records read at once.
+const MOST_READS: usize = 8;
+
+impl Worker {
+    /// The keys of a page's records that differ from what is known, have no order, and may be older.
+    pub(super) fn doubtful(&self, page: &Digest) -> Vec<Key> {
+        if page.reread || self.inbox.is_none() {
+            return Vec::new();
+        }
+        page.records
+            .iter()
+            .filter(|candidate| self.recency.is_doubtful(&candidate.seen.key, page.began))
+            .filter(|candidate| self.is_unordered(candidate))
+            .map(|candidate| candidate.seen.key.clone())
+            .collect()
+    }
+
+    /// Whether a record differs from the newest version known and neither says which is the newer one.
+    fn is_unordered(&self, candidate: &Candidate) -> bool {
+        let seen = &candidate.seen;
+        let differs = |newest: Newest<'_>| {
+            let order = match (&seen.moment, newest.moment) {
+                (Some(ours), Some(theirs)) => ours.order(theirs),
+                _ => None,
+            };
+            newest.raw != seen.raw && !order.is_some_and(std::cmp::Ordering::is_ne)
+        };
+        let Some(id) = self.flights.newest(&seen.key) else {
+            return newest_known(&candidate.known).is_some_and(differs);
+        };
+        match &self.flights.get(id).settled {
+            Some(known) => newest_known(known).is_some_and(differs),
+            None => differs(self.flights.newest_version(id)),
+        }
+    }
+
+    /// Reads these records of a page again; the page comes back when that is done. Where a record cannot
+    /// be read, the page is judged without it, and the scan or the inbox will come back to it.
+    pub(super) fn reread(&mut self, page: Digest, keys: Vec<Key>) {
+        self.recency.end(page.began);
+        let began = self.recency.begin();
+        let answered = Instant::now();
+        let (plan, store) = (self.setup.plan.clone(), self.setup.store.clone());
+        let (source, session) = (self.setup.source.clone(), self.session.clone());
+        let exceptions = self.has_exceptions;
+        self.push(async move {
+            let object = &plan.source.object;
+            let mut answers: HashMap<Key, Option<Bytes>> = HashMap::with_capacity(keys.len());
+            let mut failed = false;
+            let reads = keys.into_iter().map(|key| {
+                let source = source.clone();
+                async move {
+                    let found = match object.get {
+                        Some(_) => inbox::read(&source, object, &key).await.map_err(|_| ()),
+                        None => Err(()),
+                    };
+                    (key, found)
+                }
+            });
+            let mut reads = futures::stream::iter(reads).buffered(MOST_READS);
+            while let Some((key, found)) = reads.next().await {
+                failed |= found.is_err();
+                answers.insert(key, found.unwrap_or_default());
+            }
+            drop(reads);
+            let records = page.records.into_iter().filter_map(|candidate| {
+                match answers.remove(&candidate.seen.key) {
+                    Some(answer) => answer,
+                    None => Some(candidate.seen.bytes),
+                }
+            });
+            let again = Page {
+                records: records.collect(),
+                position: page.position,
+                last: false,
+                token: None,
+                parents: Vec::new(),
+                ignored: 0,
+            };
+            let begun = digest::begin(plan.clone(), again, page.origin, began, false);
+            let mut digest = digest::finish(plan, store, session, begun, exceptions, None).await?;
+            digest.broken.extend(page.broken);
+            digest.max_seen = page.max_seen;
+            digest.answered = answered;
+            digest.reread = true;
+            digest.incomplete = failed;
+            Ok(Event::Known(Box::new(digest)))
+        });
+    }
+}

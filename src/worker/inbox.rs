@@ -1,0 +1,297 @@
+//! What the source told through a webhook joins the pages of scans: hints are fetched, payloads are taken
+//! as they are, and both are judged by the same rules. The position moves with T1.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::connector::{Connector, Page};
+use crate::plan::ObjectPlan;
+use crate::record::{Class, Failure, Key, TargetId};
+use crate::state::{Change, InboxPosition, Notice, StoreError};
+
+use super::digest::Origin;
+use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, backoff, now};
+
+/// Most notices taken at once.
+const MOST_NOTICES: usize = 200;
+
+/// Most records fetched at once.
+const MOST_FETCHES: usize = 8;
+
+/// How often the store is asked without having been told: another process may have received something.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How often what all Syncs have taken is removed.
+const PRUNE: Duration = Duration::from_secs(60);
+
+/// Delays between tries to fetch.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// The way of a Sync through its source's inbox.
+pub struct Inbox {
+    connection: String,
+    /// Notices are being read, fetched or judged.
+    busy: bool,
+    /// There may be some that were not looked at.
+    news: bool,
+    polled: Instant,
+    pruned: Option<Instant>,
+    attempts: u32,
+    not_before: Instant,
+}
+
+/// Notices with their records.
+pub struct Told {
+    records: Vec<Bytes>,
+    broken: Vec<(Bytes, String)>,
+    after: u64,
+    /// There may be more.
+    more: bool,
+}
+
+impl Inbox {
+    fn new(connection: String) -> Self {
+        Self {
+            connection,
+            busy: false,
+            news: true,
+            polled: Instant::now(),
+            pruned: None,
+            attempts: 0,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Nothing is left to do, as far as is known.
+    pub fn is_idle(&self) -> bool {
+        !self.busy && !self.news
+    }
+
+    /// Something new was kept.
+    pub fn wake(&mut self) {
+        self.news = true;
+    }
+
+    /// When it wants to be asked again.
+    pub fn wake_at(&self) -> Instant {
+        // Whatever else keeps it from going on wakes the engine by an event of its own.
+        if self.news && !self.busy && self.not_before > Instant::now() {
+            self.not_before
+        } else {
+            self.polled.max(Instant::now()) + POLL
+        }
+    }
+}
+
+impl Worker {
+    /// Takes up the inbox where this Sync left it. A Sync that sees it for the first time begins at its
+    /// end: its scan begins later and so sees everything that was told before.
+    pub(super) async fn open_inbox(&mut self) -> Result<(), StoreError> {
+        let plan = self.plan().clone();
+        if plan.webhook.is_none() {
+            self.state.inbox = None;
+            return Ok(());
+        }
+        let source = &plan.source.connection;
+        let connection = format!("{}/{}", source.namespace, source.name);
+        let known = self.state.inbox.as_ref();
+        if known.is_none_or(|position| position.connection != connection) {
+            let after = self.setup.store.inbox_end().await?;
+            self.state.inbox = Some(InboxPosition {
+                connection: connection.clone(),
+                after,
+            });
+            let state = Change::State(Box::new(self.state.clone()));
+            self.commit(vec![state]).await?;
+        }
+        self.inbox = Some(Inbox::new(connection));
+        Ok(())
+    }
+
+    /// Reads what is new in the inbox when there is room for it.
+    pub(super) fn read_inbox(&mut self) {
+        let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS
+            && self.flights.len() < MOST_FLIGHTS
+            && self.flights.bytes() < MOST_BYTES;
+        let Some(inbox) = self.inbox.as_mut().filter(|_| room) else {
+            return;
+        };
+        if inbox.polled.elapsed() >= POLL {
+            inbox.news = true;
+        }
+        if inbox.busy || !inbox.news || inbox.not_before > Instant::now() {
+            return;
+        }
+        (inbox.busy, inbox.news, inbox.polled) = (true, false, Instant::now());
+        let connection = inbox.connection.clone();
+        let after = self.state.inbox.as_ref().map_or(0, |p| p.after);
+        let (store, source) = (self.setup.store.clone(), self.setup.source.clone());
+        let object = self.plan().source.object.clone();
+        let began = self.recency.begin();
+        self.push(async move {
+            let notices = store.inbox(&connection, after, MOST_NOTICES).await?;
+            let told = fetch(&source, &object, notices).await;
+            Ok(Event::Told(began, told))
+        });
+        self.prune_inbox();
+    }
+
+    fn prune_inbox(&mut self) {
+        let Some(inbox) = &mut self.inbox else { return };
+        if inbox.pruned.is_some_and(|at| at.elapsed() < PRUNE) {
+            return;
+        }
+        inbox.pruned = Some(Instant::now());
+        let (store, connection) = (self.setup.store.clone(), inbox.connection.clone());
+        self.push(async move {
+            store.prune_inbox(&connection, now()).await?;
+            Ok(Event::Committed(Vec::new(), 0))
+        });
+    }
+
+    /// Notices and their records are there, or the source could not be asked.
+    pub(super) fn told(&mut self, began: Instant, told: Result<Told, Failure>) {
+        let told = match told {
+            Ok(told) => told,
+            Err(failure) => {
+                self.recency.end(began);
+                self.inbox_failed(failure);
+                return;
+            }
+        };
+        let Some(inbox) = &mut self.inbox else { return };
+        inbox.attempts = 0;
+        inbox.news |= told.more;
+        let moved = self
+            .state
+            .inbox
+            .as_ref()
+            .is_some_and(|p| p.after != told.after);
+        if !moved {
+            inbox.busy = false;
+            self.recency.end(began);
+            return;
+        }
+        self.pages += 1;
+        let page = Page {
+            records: told.records,
+            position: Value::Null,
+            last: false,
+            token: None,
+            parents: Vec::new(),
+            ignored: 0,
+        };
+        let origin = Origin::Inbox {
+            after: told.after,
+            broken: told.broken,
+        };
+        self.look_up(page, origin, began);
+    }
+
+    /// What was told is judged, and its position is part of the state that is committed now; or it has to
+    /// be read again.
+    pub(super) fn inbox_judged(&mut self, after: u64, again: bool) {
+        let Some(inbox) = &mut self.inbox else { return };
+        inbox.busy = false;
+        if again {
+            inbox.news = true;
+            inbox.not_before = Instant::now() + FIRST_DELAY;
+        } else if let Some(position) = &mut self.state.inbox {
+            position.after = after;
+        }
+    }
+
+    fn inbox_failed(&mut self, failure: Failure) {
+        let stalls = matches!(failure.class, Class::Configuration | Class::Authentication)
+            || matches!(self.setup.mode, Mode::Once { .. });
+        if let Some(inbox) = &mut self.inbox {
+            inbox.busy = false;
+            inbox.news = true;
+            let wait = failure.retry_after_ms.map(Duration::from_millis);
+            let delay = backoff(FIRST_DELAY, LONGEST_DELAY, inbox.attempts);
+            inbox.attempts = inbox.attempts.saturating_add(1);
+            inbox.not_before = Instant::now() + wait.unwrap_or(delay);
+        }
+        if stalls {
+            let error = self.source_error(failure);
+            self.error.get_or_insert(error);
+        } else {
+            tracing::warn!(sync = %self.session.sync, "what a webhook told cannot be fetched, tried again: {failure}");
+        }
+    }
+}
+
+/// The records that the notices speak of. A record that isn't there (404) says nothing: it is no tombstone.
+async fn fetch(
+    source: &Connector,
+    object: &ObjectPlan,
+    notices: Vec<(u64, Notice)>,
+) -> Result<Told, Failure> {
+    let more = notices.len() == MOST_NOTICES;
+    let mut told = Told {
+        records: Vec::new(),
+        broken: Vec::new(),
+        after: notices.last().map_or(0, |(number, _)| *number),
+        more,
+    };
+    let mut wanted = Vec::new();
+    let mut seen = HashSet::new();
+    for (_, notice) in notices {
+        if notice.object != object.name {
+            continue;
+        }
+        match (notice.record, notice.problem) {
+            (record, Some(problem)) => told.broken.push((record.unwrap_or_default(), problem)),
+            (Some(record), None) => told.records.push(record),
+            (None, None) => {
+                if seen.insert(notice.key.clone()) {
+                    wanted.push(notice.key);
+                }
+            }
+        }
+    }
+    let fetches = wanted.into_iter().map(|key| async move {
+        let found = read(source, object, &key).await;
+        (key, found)
+    });
+    let mut fetches = futures::stream::iter(fetches).buffered(MOST_FETCHES);
+    while let Some((key, found)) = fetches.next().await {
+        match found {
+            Ok(Some(record)) => told.records.push(record),
+            Ok(None) => {}
+            Err(failure) if matches!(failure.class, Class::Permanent | Class::Forbidden) => {
+                let hint = Bytes::from(json!({"key": key.as_str()}).to_string());
+                told.broken
+                    .push((hint, format!("the record cannot be fetched: {failure}")));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(told)
+}
+
+/// One record of the source by its key, as text.
+pub(super) async fn read(
+    source: &Connector,
+    object: &ObjectPlan,
+    key: &Key,
+) -> Result<Option<Bytes>, Failure> {
+    let mut parts: Vec<Value> = key
+        .parts(object.key.len())
+        .into_iter()
+        .map(Value::from)
+        .collect();
+    let id = match parts.len() {
+        1 => parts.pop().and_then(|part| TargetId::from_value(&part)),
+        _ => TargetId::from_value(&Value::Array(parts)),
+    };
+    let Some(id) = id else { return Ok(None) };
+    let found = source.get(object, &id).await?;
+    Ok(found.map(|found| Bytes::from(found.record.to_string())))
+}
