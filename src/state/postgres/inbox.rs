@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::mpsc;
 use tokio_postgres::{Client, Error, Transaction};
 
 use crate::record::Key;
@@ -11,6 +12,7 @@ use crate::state::{Delivered, Millis, Notice, StoreError};
 
 use super::error::translate;
 use super::read::Reader;
+use super::writer::{Job, Reply};
 
 pub const TABLES: &str = "
 CREATE TABLE inbox (
@@ -35,6 +37,9 @@ CREATE INDEX inbox_event_received ON inbox_event (connection, received);
 /// Held while notices get their numbers. (\"inbox\" in ASCII.)
 const NUMBERING: i64 = 0x69_6e62_6f78;
 
+/// Most callers in one transaction.
+const MOST_CALLERS: usize = 256;
+
 const NEW: &str = "
 INSERT INTO inbox_event AS e (connection, event, received)
 SELECT connection, event, $3 FROM unnest($1::text[], $2::bytea[]) AS n (connection, event)
@@ -54,6 +59,21 @@ pub struct Received {
     pub connection: String,
     pub events: Vec<Delivered>,
     pub at: Millis,
+}
+
+/// Takes what else was received and waits, up to a bound; gives back the first job that is something else.
+pub fn gather(
+    group: &mut Vec<(Received, Reply<u64>)>,
+    jobs: &mut mpsc::UnboundedReceiver<Job>,
+) -> Option<Job> {
+    while group.len() < MOST_CALLERS {
+        match jobs.try_recv() {
+            Ok(Job::Receive(received, reply)) => group.push((received, reply)),
+            Ok(other) => return Some(other),
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Keeps what several callers received, as one transaction. Gives how many events of each were new.

@@ -33,7 +33,7 @@ const LONG_ANSWER: Duration = Duration::from_secs(300);
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer is asked for.
 pub enum Job {
@@ -98,7 +98,7 @@ impl Writer {
             match job {
                 Job::Receive(first, reply) => {
                     let mut group = vec![(first, reply)];
-                    next = gather(&mut group, &mut jobs);
+                    next = inbox::gather(&mut group, &mut jobs);
                     self.receive(group).await;
                 }
                 Job::Commit(first) => {
@@ -361,21 +361,6 @@ impl Writer {
             }
         }
     }
-}
-
-/// Takes what else was received and waits, up to a bound; gives back the first job that is something else.
-fn gather(
-    group: &mut Vec<(Received, Reply<u64>)>,
-    jobs: &mut mpsc::UnboundedReceiver<Job>,
-) -> Option<Job> {
-    while group.len() < LARGEST_GROUP {
-        match jobs.try_recv() {
-            Ok(Job::Receive(received, reply)) => group.push((received, reply)),
-            Ok(other) => return Some(other),
-            Err(_) => return None,
-        }
-    }
-    None
 }
 
 /// Takes the commits that wait, up to a bound; gives back the first job that is something else.
