@@ -31,6 +31,18 @@ pub struct Controller {
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     metrics_address: SocketAddr,
+    /// Receive webhooks at this address: POST /hooks/NAMESPACE/CONNECTION/WEBHOOK
+    #[arg(long, value_name = "ADDRESS", env = "SYNCLINE_WEBHOOK_ADDRESS")]
+    webhook_address: Option<SocketAddr>,
+    /// How other systems reach that address, such as https://hooks.example.com: what the status of a Connection
+    /// shows before the path of a webhook
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SYNCLINE_WEBHOOK_URL",
+        requires = "webhook_address"
+    )]
+    webhook_url: Option<String>,
     /// The namespace of the Lease that says who leads; without it, that of the Pod or the kubeconfig
     #[arg(long, value_name = "NAMESPACE")]
     leader_election_namespace: Option<String>,
@@ -52,6 +64,10 @@ impl Controller {
             key: key_file(self.key_file.as_deref(), &location),
             state: location,
             metrics_address: self.metrics_address,
+            webhook_address: self.webhook_address,
+            webhook_url: self
+                .webhook_url
+                .map(|url| url.trim_end_matches('/').to_owned()),
             lease_namespace: self.leader_election_namespace,
             identity,
             in_cluster: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),

@@ -13,7 +13,9 @@ use super::context::{Context, Credentials, connection_name};
 use super::index::{Kind, Target};
 use super::status::conditions_of;
 use crate::api::condition::{AUTHENTICATED, REACHABLE, reason};
-use crate::api::connection::ConnectionStatus;
+use crate::api::connection::{ConnectionStatus, WebhookStatus};
+use crate::intake::Endpoint;
+use crate::plan::connection::{ConnectionWithObjects, WebhookPlan};
 use crate::plan::{ConnectionPlan, Problem, ResourceName};
 use crate::runtime::probe::{Health, Probed};
 
@@ -27,6 +29,7 @@ struct Facts {
     malformed: Option<String>,
     problems: Vec<Problem>,
     plan: Option<Arc<ConnectionPlan>>,
+    webhooks: Vec<WebhookStatus>,
 }
 
 /// Brings a Connection's status and probe in line; answers when to look again.
@@ -78,7 +81,29 @@ fn facts(cx: &Context, target: &Target) -> Option<Facts> {
         malformed: entry.malformed.clone(),
         problems: entry.problems.clone(),
         plan: compiled.map(|c| Arc::clone(&c.connection)),
+        webhooks: compiled
+            .map(|c| webhooks(cx, &target.name, c))
+            .unwrap_or_default(),
     })
+}
+
+/// Where each webhook of a Connection is received, if any is.
+fn webhooks(
+    cx: &Context,
+    name: &ResourceName,
+    compiled: &ConnectionWithObjects,
+) -> Vec<WebhookStatus> {
+    let Some(base) = &cx.hooks.base else {
+        return Vec::new();
+    };
+    let status = |webhook: &Arc<WebhookPlan>| WebhookStatus {
+        name: webhook.name.clone(),
+        url: format!(
+            "{base}{}",
+            Endpoint::new(&name.namespace, &name.name, Arc::clone(webhook)).path()
+        ),
+    };
+    compiled.webhooks.values().map(status).collect()
 }
 
 /// Looks whether every Secret and key is there.
@@ -136,6 +161,7 @@ fn build(
 ) -> ConnectionStatus {
     ConnectionStatus {
         observed_generation: Some(facts.generation),
+        webhooks: facts.webhooks.clone(),
         conditions: conditions(
             summary(facts, credentials, probed, now),
             probe_conditions(facts, credentials, probed),

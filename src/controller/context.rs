@@ -14,6 +14,7 @@ use super::reconcile::Failures;
 use super::secrets::ClusterSecrets;
 use super::status::Statuses;
 use super::sync::Cached;
+use crate::intake::Endpoints;
 use crate::plan::ResourceName;
 use crate::record::SyncName;
 use crate::runtime::probe::Probes;
@@ -29,6 +30,14 @@ pub enum Credentials {
     Missing(String),
 }
 
+/// Where webhooks are received, and which.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    pub endpoints: Arc<Endpoints>,
+    /// What stands before a webhook's path; `None`: none are received.
+    pub base: Option<String>,
+}
+
 /// Shared by all reconcilers.
 pub struct Context {
     index: RwLock<Index>,
@@ -39,6 +48,7 @@ pub struct Context {
     pub secrets: ClusterSecrets,
     pub health: Arc<Health>,
     pub failures: Failures,
+    pub hooks: Hooks,
     /// Of each Connection that was looked at.
     credentials: Mutex<HashMap<ResourceName, Credentials>>,
     /// Connections whose Secrets have changed since the last look.
@@ -57,6 +67,7 @@ impl Context {
         secrets: ClusterSecrets,
         health: Arc<Health>,
         tasks: Tasks,
+        hooks: Hooks,
     ) -> Self {
         Self {
             index: RwLock::default(),
@@ -67,6 +78,7 @@ impl Context {
             secrets,
             health,
             failures: Failures::default(),
+            hooks,
             credentials: Mutex::default(),
             rotated: Mutex::default(),
             plans: Mutex::default(),

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Options;
-use super::context::Context;
+use super::context::{Context, Hooks};
 use super::events::Events;
 use super::health::{Health, Pulse};
 use super::index::{Effects, Index, Kind, Meta, Seen, Target};
@@ -54,6 +54,7 @@ impl Lead {
         client: &Client,
         site: Arc<Site>,
         tasks: Tasks,
+        hooks: Hooks,
         health: &Arc<Health>,
         options: &Options,
     ) -> Self {
@@ -66,6 +67,7 @@ impl Lead {
             ClusterSecrets::new(client.clone()),
             Arc::clone(health),
             tasks,
+            hooks,
         ));
         let mut lead = Self {
             context,

@@ -47,6 +47,10 @@ pub struct Options {
     pub key: KeySource,
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     pub metrics_address: SocketAddr,
+    /// Where webhooks are received; nowhere when absent.
+    pub webhook_address: Option<SocketAddr>,
+    /// How systems reach that address, without a slash at its end: what statuses show before a webhook's path.
+    pub webhook_url: Option<String>,
     /// The namespace of the Lease that says who leads; none: the process's own.
     pub lease_namespace: Option<String>,
     /// Who this process is, for the Lease and for Events.

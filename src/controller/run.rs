@@ -7,8 +7,10 @@ use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::Options;
+use super::context::Hooks;
 use super::health::{Health, Phase};
 use super::lead::Lead;
 use super::lease::Election;
@@ -151,7 +153,8 @@ async fn reign(
             _ = stop.wait_for(|stop| *stop) => return Ok(Ending::Told),
         };
         let tasks = Tasks::new(Arc::clone(&site), unclean);
-        let lead = lead.insert(Lead::start(client, site, tasks, health, options));
+        let (hooks, _receiving) = receive(options, &site, &secrets).await?;
+        let lead = lead.insert(Lead::start(client, site, tasks, hooks, health, options));
         health.enter(Phase::Leading);
         tokio::select! {
             why = &mut hold => Ok(Ending::Lost(why)),
@@ -179,6 +182,31 @@ async fn reign(
     health.metrics.forget_all();
     election.release().await;
     ending
+}
+
+/// Receives webhooks for as long as the second value lives.
+async fn receive(
+    options: &Options,
+    site: &Site,
+    secrets: &Arc<dyn SecretSource>,
+) -> Result<(Hooks, JoinSet<()>), ControllerError> {
+    let (mut hooks, mut tasks) = (Hooks::default(), JoinSet::new());
+    let Some(address) = options.webhook_address else {
+        return Ok((hooks, tasks));
+    };
+    hooks.base = Some(options.webhook_url.clone().unwrap_or_default());
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| ControllerError::Listen { address, error })?;
+    tracing::info!(address = %listener.local_addr().unwrap_or(address), "receiving webhooks");
+    let receiver = site.receiver(Arc::clone(&hooks.endpoints), Arc::clone(secrets));
+    tasks.spawn(async move {
+        let (_never, stop) = watch::channel(false);
+        if let Err(error) = receiver.serve(listener, stop).await {
+            tracing::error!("webhooks are not received any more: {error}");
+        }
+    });
+    Ok((hooks, tasks))
 }
 
 /// Opens the store; waits while the one who led before still has it open.

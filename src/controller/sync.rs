@@ -13,8 +13,9 @@ use super::context::{Context, Credentials, sync_name};
 use super::index::{Index, Kind, Meta, Target};
 use super::sync_status::{View, build, next_look};
 use crate::api::condition::{STALLED, find, reason};
+use crate::intake::Endpoint;
 use crate::plan::{Plan, Problem, ResourceName, compile_with, connection_of};
-use crate::record::Fingerprint;
+use crate::record::{Fingerprint, SyncName};
 use crate::runtime::order::{Desired, Order};
 use crate::telemetry::Declared;
 
@@ -59,6 +60,7 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
         Some(usable) => usable,
     };
     let sync = sync_name(name);
+    serve_webhook(cx, &sync, &resolved);
     cx.tasks.tell(&sync, desired(&resolved, &usable, &before));
     let snapshot = cx.tasks.snapshot(&sync).unwrap_or_default();
     if !snapshot.loaded {
@@ -100,6 +102,20 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
     Ok(look)
 }
 
+/// Receives for the Sync what its Plan says; a suspended one too, and while there is no Plan what the last one
+/// said: what is told meanwhile waits.
+fn serve_webhook(cx: &Context, sync: &SyncName, resolved: &Resolved) {
+    let Ok(plan) = &resolved.plan else { return };
+    let source = &plan.source.connection;
+    match &plan.webhook {
+        Some(webhook) => cx.hooks.endpoints.serve(
+            sync,
+            Endpoint::new(&source.namespace, &source.name, Arc::clone(webhook)),
+        ),
+        None => cx.hooks.endpoints.withdraw(sync),
+    }
+}
+
 /// The Sync is gone: its worker ends, its state is kept for a while.
 fn remove(cx: &Context, target: &Target) {
     let cached = {
@@ -107,6 +123,7 @@ fn remove(cx: &Context, target: &Target) {
         plans.remove(&target.name)
     };
     let retention = cached.map_or(RETENTION, |cached| cached.retention);
+    cx.hooks.endpoints.withdraw(&sync_name(&target.name));
     cx.tasks
         .tell(&sync_name(&target.name), Desired::Gone { retention });
     cx.statuses.forget(target);

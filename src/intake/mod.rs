@@ -2,13 +2,15 @@
 //! for the store; knows no Kubernetes. Run by `runtime`; `worker` takes what it kept.
 
 mod admit;
+mod endpoints;
 mod receiver;
 mod signature;
 #[cfg(test)]
 mod tests;
 
 pub use admit::{Admission, admit};
-pub use receiver::{Endpoint, Endpoints, Receiver};
+pub use endpoints::{Endpoint, Endpoints};
+pub use receiver::Receiver;
 pub use signature::verify;
 
 /// Why a delivery is not taken.

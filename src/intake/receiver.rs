@@ -1,10 +1,10 @@
 //! The endpoint that systems call: `POST /hooks/NAMESPACE/CONNECTION/WEBHOOK`. Bounded in size, time and
 //! number; a delivery is answered with 2xx only when it is durable. Run by `runtime`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,14 +14,13 @@ use axum::routing::any;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, Method, StatusCode, header};
-use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use super::endpoints::{Endpoint, Endpoints, Name};
 use super::{Admission, Refusal, admit};
 use crate::connector::SecretSource;
-use crate::plan::connection::WebhookPlan;
 use crate::state::{Store, StoreError};
 
 /// Most deliveries under way at once.
@@ -29,98 +28,6 @@ const MOST_DELIVERIES: usize = 512;
 
 /// Longest time for a body to arrive.
 const ARRIVAL: Duration = Duration::from_secs(15);
-
-/// How long a key is used before it is read again: a rotation is seen within this time.
-const FRESH: Duration = Duration::from_secs(5);
-
-/// Namespace, Connection and webhook.
-type Name = (String, String, String);
-
-/// One webhook of a Connection.
-pub struct Endpoint {
-    pub namespace: String,
-    pub connection: String,
-    pub plan: Arc<WebhookPlan>,
-    /// The keys as they were read last.
-    keys: Mutex<Option<(Instant, Arc<Vec<SecretString>>)>>,
-}
-
-impl Endpoint {
-    pub fn new(namespace: &str, connection: &str, plan: Arc<WebhookPlan>) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            connection: connection.to_owned(),
-            plan,
-            keys: Mutex::new(None),
-        }
-    }
-
-    /// Path of its URL.
-    pub fn path(&self) -> String {
-        format!(
-            "/hooks/{}/{}/{}",
-            self.namespace, self.connection, self.plan.name
-        )
-    }
-
-    /// `NAMESPACE/NAME`, as the store calls the Connection.
-    fn inbox(&self) -> String {
-        format!("{}/{}", self.namespace, self.connection)
-    }
-
-    async fn keys(&self, secrets: &dyn SecretSource) -> Result<Arc<Vec<SecretString>>, Refusal> {
-        let kept = self
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some((read, keys)) = kept
-            && read.elapsed() < FRESH
-        {
-            return Ok(keys);
-        }
-        let mut keys = Vec::new();
-        for key in self.plan.verify.keys() {
-            match secrets.read(&self.namespace, &key.name, &key.key).await {
-                Ok(secret) => keys.push(secret),
-                // The other keys are still good: one is being replaced.
-                Err(problem) => {
-                    tracing::warn!(webhook = %self.path(), secret = %key.name, key = %key.key, "a key of the webhook cannot be read: {problem}")
-                }
-            }
-        }
-        if keys.is_empty() {
-            return Err(Refusal::BadKey);
-        }
-        let keys = Arc::new(keys);
-        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Some((Instant::now(), Arc::clone(&keys)));
-        Ok(keys)
-    }
-}
-
-/// The webhooks that are served now; changed while they are.
-#[derive(Default)]
-pub struct Endpoints {
-    all: RwLock<HashMap<Name, Arc<Endpoint>>>,
-}
-
-impl Endpoints {
-    /// Serves these and no others from now on.
-    pub fn replace(&self, endpoints: Vec<Endpoint>) {
-        let all = endpoints.into_iter().map(|endpoint| {
-            let (namespace, connection) = (endpoint.namespace.clone(), endpoint.connection.clone());
-            let name = (namespace, connection, endpoint.plan.name.clone());
-            (name, Arc::new(endpoint))
-        });
-        *self.all.write().unwrap_or_else(PoisonError::into_inner) = all.collect();
-    }
-
-    fn find(&self, name: &Name) -> Option<Arc<Endpoint>> {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        all.get(name).cloned()
-    }
-}
 
 /// What became of deliveries since the start, by reason.
 #[derive(Default)]
@@ -161,8 +68,8 @@ struct Inner {
     store: Arc<dyn Store>,
     slots: Semaphore,
     tally: Tally,
-    /// Raised when something new was kept.
-    news: watch::Sender<u64>,
+    /// How often something new was kept, by Connection.
+    news: watch::Sender<BTreeMap<String, u64>>,
 }
 
 impl Receiver {
@@ -170,7 +77,7 @@ impl Receiver {
         endpoints: Arc<Endpoints>,
         secrets: Arc<dyn SecretSource>,
         store: Arc<dyn Store>,
-        news: watch::Sender<u64>,
+        news: watch::Sender<BTreeMap<String, u64>>,
     ) -> Self {
         let slots = Semaphore::new(MOST_DELIVERIES);
         let inner = Inner {
@@ -288,7 +195,10 @@ impl Receiver {
                     self.inner.tally.add("Repeated", count - new);
                 }
                 if new > 0 {
-                    self.inner.news.send_modify(|version| *version += 1);
+                    let inbox = endpoint.inbox();
+                    self.inner
+                        .news
+                        .send_modify(|news| *news.entry(inbox).or_default() += 1);
                 }
                 Ok(())
             }

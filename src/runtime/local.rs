@@ -137,19 +137,19 @@ impl Local {
 
     /// What takes in the webhooks that these Syncs use, and the paths of their URLs.
     pub fn receiver(&self, secrets: &Arc<dyn SecretSource>) -> (Receiver, Vec<String>) {
-        let mut endpoints: Vec<Endpoint> = Vec::new();
+        let served = Arc::new(Endpoints::default());
+        let mut paths = Vec::new();
         for plan in self.jobs.iter().map(|job| &job.plan) {
             let source = &plan.source.connection;
             if let Some(webhook) = &plan.webhook {
                 let webhook = Arc::clone(webhook);
-                endpoints.push(Endpoint::new(&source.namespace, &source.name, webhook));
+                let endpoint = Endpoint::new(&source.namespace, &source.name, webhook);
+                paths.push(endpoint.path());
+                served.serve(&plan.name, endpoint);
             }
         }
-        let mut paths: Vec<String> = endpoints.iter().map(Endpoint::path).collect();
         paths.sort();
         paths.dedup();
-        let served = Arc::new(Endpoints::default());
-        served.replace(endpoints);
         let receiver = self.site.receiver(served, Arc::clone(secrets));
         (receiver, paths)
     }

@@ -14,7 +14,7 @@ use crate::record::{Class, Failure, SyncName};
 use crate::state::{Millis, OnMismatch, RunReport, Store, StoreError, Totals};
 use crate::telemetry::events::RunEnded;
 use crate::telemetry::{Metrics, Standing};
-use crate::worker::{Board, Fence, Mode, Progress, RunError, Setup, Target, Witness, Worker};
+use crate::worker::{Board, Fence, Mode, News, Progress, RunError, Setup, Target, Witness, Worker};
 
 use super::vault::{KeySource, Vault};
 
@@ -143,6 +143,11 @@ impl Site {
     /// Raised by every link that is made.
     pub fn links(&self) -> watch::Receiver<u64> {
         self.board.subscribe()
+    }
+
+    /// How often something was received, by Connection.
+    pub fn news(&self) -> watch::Receiver<News> {
+        self.board.news.subscribe()
     }
 
     /// Until when this process may send.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::record::SyncName;
 use crate::state::{Millis, SyncState};
-use crate::worker::{Mode, Progress, RunError, now};
+use crate::worker::{Mode, News, Progress, RunError, now};
 
 use super::changes::Changes;
 use super::order::{Desired, Order, Snapshot};
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const GRACE: Duration = Duration::from_secs(30);
 /// The least time between two starts of a worker for records that are due.
 const BREATH: Duration = Duration::from_secs(2);
+/// The same for what a webhook told.
+const NEWS_BREATH: Duration = Duration::from_millis(100);
 /// For so many milliseconds after its start a process takes up Syncs that were there before.
 const STARTING: Millis = 60_000;
 /// The longest sleep, so that a clock that was set is noticed.
@@ -65,6 +67,9 @@ pub(super) struct Supervisor {
     /// Failures in a row that were the worker's or the store's.
     failures: u32,
     links: watch::Receiver<u64>,
+    news: watch::Receiver<News>,
+    /// How much of that was known when the last turn began; `None`: nobody has looked yet.
+    heard: Option<u64>,
     /// The version that the last run was of, and the nudges that it knew of.
     seen: Option<(crate::record::Fingerprint, u64)>,
     last_turn: Option<Instant>,
@@ -77,6 +82,22 @@ enum Ended {
     Reported(Option<RunError>),
     /// It panicked, or did not stop in time.
     Lost(String),
+}
+
+/// How often something was received for the Sync's source.
+fn heard(news: &News, order: &Order) -> u64 {
+    let source = &order.plan.source.connection;
+    let name = format!("{}/{}", source.namespace, source.name);
+    news.get(&name).copied().unwrap_or(0)
+}
+
+/// Waits until a webhook told something that no turn knew of; for ever where the Sync has none. What an
+/// earlier process left is looked for once.
+async fn received(news: &mut watch::Receiver<News>, order: &Order, known: Option<u64>) {
+    let fresh = |news: &News| known != Some(heard(news, order));
+    if order.plan.webhook.is_none() || news.wait_for(fresh).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Why a worker is started.
@@ -95,7 +116,7 @@ impl Supervisor {
         shown: watch::Sender<Snapshot>,
         progress: Arc<Progress>,
     ) -> Self {
-        let links = shared.site.links();
+        let (links, news) = (shared.site.links(), shared.site.news());
         Self {
             name,
             shared,
@@ -106,6 +127,8 @@ impl Supervisor {
             due: None,
             failures: 0,
             links,
+            news,
+            heard: None,
             seen: None,
             last_turn: None,
             not_before: 0,
@@ -149,8 +172,15 @@ impl Supervisor {
         let at = at.max(self.quiet(order));
         let waits_for_links = self.shown.borrow().totals.waiting > 0;
         let rest = Duration::from_millis(at.saturating_sub(now()).max(0).unsigned_abs());
+        let mut breath = BREATH;
+        // What was told to a Sync that cannot run waits, as its scans do.
+        let healthy = self.shown.borrow().ailment.is_none();
         let turn = tokio::select! {
             changed = self.told.changed() => return changed.is_ok(),
+            () = received(&mut self.news, order, self.heard), if healthy => {
+                breath = NEWS_BREATH;
+                Turn::Rest
+            }
             changed = self.links.changed(), if waits_for_links => {
                 if changed.is_err() { return false; }
                 Turn::Rest
@@ -162,11 +192,11 @@ impl Supervisor {
         };
         if turn == Turn::Rest
             && let Some(last) = self.last_turn
-            && last.elapsed() < BREATH
+            && last.elapsed() < breath
         {
             tokio::select! {
                 changed = self.told.changed() => return changed.is_ok(),
-                () = tokio::time::sleep_until(last + BREATH) => {}
+                () = tokio::time::sleep_until(last + breath) => {}
             }
         }
         let shared = Arc::clone(&self.shared);
@@ -178,6 +208,7 @@ impl Supervisor {
             return self.told.changed().await.is_ok();
         }
         let request = self.request(order, turn);
+        self.heard = Some(heard(&self.news.borrow_and_update(), order));
         let ended = self.work(order, turn).await;
         self.last_turn = Some(Instant::now());
         self.conclude(order, turn, ended).await;

@@ -15,7 +15,7 @@ use crate::record::{Class, Failure, Key, TargetId};
 use crate::state::{Change, InboxPosition, Notice, StoreError};
 
 use super::digest::Origin;
-use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, backoff, now};
+use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, News, Worker, backoff, now};
 
 /// Most notices taken at once.
 const MOST_NOTICES: usize = 200;
@@ -40,6 +40,7 @@ pub struct Inbox {
     busy: bool,
     /// There may be some that were not looked at.
     news: bool,
+    heard: u64,
     polled: Instant,
     pruned: Option<Instant>,
     attempts: u32,
@@ -61,6 +62,7 @@ impl Inbox {
             connection,
             busy: false,
             news: true,
+            heard: 0,
             polled: Instant::now(),
             pruned: None,
             attempts: 0,
@@ -73,9 +75,11 @@ impl Inbox {
         !self.busy && !self.news
     }
 
-    /// Something new was kept.
-    pub fn wake(&mut self) {
-        self.news = true;
+    /// Something new was kept, perhaps for this Connection.
+    pub fn hear(&mut self, news: &News) {
+        let count = news.get(&self.connection).copied().unwrap_or(0);
+        self.news |= count != self.heard;
+        self.heard = count;
     }
 
     /// When it wants to be asked again.

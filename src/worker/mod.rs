@@ -50,7 +50,7 @@ use crate::plan::Plan;
 use crate::record::Key;
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use clock::{backoff, now};
-pub use setup::{Board, Fence, Mode, Progress, RunError, Setup};
+pub use setup::{Board, Fence, Mode, News, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
 pub use witness::{Fate, Skip, Witness, Written};
 
@@ -118,7 +118,7 @@ pub struct Worker {
     incomplete: bool,
     /// What the source's webhook told, where the Sync has one.
     inbox: Option<inbox::Inbox>,
-    news: watch::Receiver<u64>,
+    news: watch::Receiver<setup::News>,
     recency: recency::Recency,
     /// A full scan was asked for.
     full: bool,
@@ -260,7 +260,9 @@ impl Worker {
                     if changed.is_ok() { self.ask_linked(); }
                 }
                 changed = self.news.changed(), if self.inbox.is_some() => {
-                    if let (Ok(()), Some(inbox)) = (changed, &mut self.inbox) { inbox.wake(); }
+                    if let (Ok(()), Some(inbox)) = (changed, &mut self.inbox) {
+                        inbox.hear(&self.news.borrow_and_update());
+                    }
                 }
                 _ = stop.wait_for(|stop| *stop), if !self.stopping() => {}
             }

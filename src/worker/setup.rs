@@ -92,19 +92,22 @@ impl Fence {
     }
 }
 
+/// How often something new was received, by Connection.
+pub type News = std::collections::BTreeMap<String, u64>;
+
 /// Tells the workers of one process that links were made, and that something was told.
 #[derive(Debug)]
 pub struct Board {
     pub(super) links: watch::Sender<u64>,
-    /// Raised by the receiver of webhooks.
-    pub news: watch::Sender<u64>,
+    /// How often something new was received for each Connection (`NAMESPACE/NAME`).
+    pub news: watch::Sender<News>,
 }
 
 impl Default for Board {
     fn default() -> Self {
         Self {
             links: watch::Sender::new(0),
-            news: watch::Sender::new(0),
+            news: watch::Sender::new(News::new()),
         }
     }
 }

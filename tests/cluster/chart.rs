@@ -102,10 +102,13 @@ fn a_real_api_server_takes_what_the_chart_renders() {
                 .args(["create", "namespace", name])
                 .output();
         }
-        // The kinds of the Prometheus operator are not there.
-        let known: Vec<&str> = documents(&rendered)
-            .filter(|document| !document.contains("\napiVersion: monitoring.coreos.com/"))
-            .collect();
+        // The kinds of the Prometheus operator and of the Gateway API are not there.
+        let elsewhere = ["monitoring.coreos.com/", "gateway.networking.k8s.io/"];
+        let is_known = |document: &&str| {
+            let is_of = |group: &&str| document.contains(&format!("\napiVersion: {group}"));
+            !elsewhere.iter().any(|group| is_of(group))
+        };
+        let known: Vec<&str> = documents(&rendered).filter(is_known).collect();
         let mut kubectl = server.kubectl();
         kubectl.args([
             "apply",

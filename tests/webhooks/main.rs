@@ -1,5 +1,8 @@
 //! Webhooks with the real binary: what is answered with 2xx is applied, and nothing else is.
 
+#[path = "../support/cluster.rs"]
+mod cluster;
+mod operator;
 mod signer;
 mod world;
 

@@ -135,6 +135,13 @@ impl Drop for Engine {
     }
 }
 
+/// A Sync from the shop to the CRM that a webhook feeds.
+pub fn manifests(systems: SocketAddr, interval: &str) -> String {
+    include_str!("manifests.yaml")
+        .replace("SYSTEMS", &systems.to_string())
+        .replace("INTERVAL", interval)
+}
+
 /// Manifests and state.
 pub struct Folder {
     folder: TempDir,
@@ -143,9 +150,7 @@ pub struct Folder {
 impl Folder {
     pub fn new(systems: SocketAddr, interval: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let text = include_str!("manifests.yaml")
-            .replace("SYSTEMS", &systems.to_string())
-            .replace("INTERVAL", interval);
+        let text = manifests(systems, interval);
         std::fs::write(folder.path().join("all.yaml"), text).expect("a file");
         Self { folder }
     }

@@ -242,3 +242,15 @@ pub enum RouteUse {
     /// The event holds the record.
     Payload,
 }
+
+/// Where a webhook is received.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookStatus {
+    /// Name of the webhook.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Its URL; only the path where the operator was not told how it is reached from outside.
+    #[schemars(length(max = 2048))]
+    pub url: String,
+}

@@ -1,0 +1,139 @@
+//! Which webhooks are served, for whom, and with which keys.
+//! Told by `runtime` and the controller, asked by `receiver`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+
+use super::Refusal;
+use crate::connector::SecretSource;
+use crate::plan::connection::WebhookPlan;
+use crate::record::SyncName;
+
+/// How long a key is used before it is read again: a rotation is seen within this time.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Namespace, Connection and webhook.
+pub(super) type Name = (String, String, String);
+
+/// One webhook of a Connection.
+pub struct Endpoint {
+    pub namespace: String,
+    pub connection: String,
+    pub plan: Arc<WebhookPlan>,
+    /// The keys as they were read last.
+    keys: Mutex<Option<(Instant, Arc<Vec<SecretString>>)>>,
+}
+
+impl Endpoint {
+    pub fn new(namespace: &str, connection: &str, plan: Arc<WebhookPlan>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            connection: connection.to_owned(),
+            plan,
+            keys: Mutex::new(None),
+        }
+    }
+
+    /// Path of its URL.
+    pub fn path(&self) -> String {
+        format!(
+            "/hooks/{}/{}/{}",
+            self.namespace, self.connection, self.plan.name
+        )
+    }
+
+    /// `NAMESPACE/NAME`, as the store calls the Connection.
+    pub(super) fn inbox(&self) -> String {
+        format!("{}/{}", self.namespace, self.connection)
+    }
+
+    pub(super) async fn keys(
+        &self,
+        secrets: &dyn SecretSource,
+    ) -> Result<Arc<Vec<SecretString>>, Refusal> {
+        let kept = self
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some((read, keys)) = kept
+            && read.elapsed() < FRESH
+        {
+            return Ok(keys);
+        }
+        let mut keys = Vec::new();
+        for key in self.plan.verify.keys() {
+            match secrets.read(&self.namespace, &key.name, &key.key).await {
+                Ok(secret) => keys.push(secret),
+                // The other keys are still good: one is being replaced.
+                Err(problem) => {
+                    tracing::warn!(webhook = %self.path(), secret = %key.name, key = %key.key, "a key of the webhook cannot be read: {problem}")
+                }
+            }
+        }
+        if keys.is_empty() {
+            return Err(Refusal::BadKey);
+        }
+        let keys = Arc::new(keys);
+        let mut kept = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((Instant::now(), Arc::clone(&keys)));
+        Ok(keys)
+    }
+}
+
+/// The webhooks that are served now, each for the Syncs that use it; changed while they are.
+#[derive(Default)]
+pub struct Endpoints {
+    all: RwLock<HashMap<Name, Served>>,
+}
+
+struct Served {
+    endpoint: Arc<Endpoint>,
+    users: HashSet<SyncName>,
+}
+
+impl Endpoints {
+    /// Serves a webhook for this Sync, and no other one.
+    pub fn serve(&self, sync: &SyncName, endpoint: Endpoint) {
+        let (namespace, connection) = (endpoint.namespace.clone(), endpoint.connection.clone());
+        let name = (namespace, connection, endpoint.plan.name.clone());
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let same = |served: &Served| Arc::ptr_eq(&served.endpoint.plan, &endpoint.plan);
+        if let Some(served) = all.get(&name).filter(|served| same(served))
+            && served.users.contains(sync)
+        {
+            return;
+        }
+        leave(&mut all, sync);
+        let served = all.entry(name).or_insert_with(|| Served {
+            endpoint: Arc::new(Endpoint::new(
+                &endpoint.namespace,
+                &endpoint.connection,
+                Arc::clone(&endpoint.plan),
+            )),
+            users: HashSet::new(),
+        });
+        if !same(served) {
+            served.endpoint = Arc::new(endpoint);
+        }
+        served.users.insert(sync.clone());
+    }
+
+    /// The Sync uses no webhook any more; one that nobody uses is not served.
+    pub fn withdraw(&self, sync: &SyncName) {
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        leave(&mut all, sync);
+    }
+
+    pub(super) fn find(&self, name: &Name) -> Option<Arc<Endpoint>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(name).map(|served| Arc::clone(&served.endpoint))
+    }
+}
+
+fn leave(all: &mut HashMap<Name, Served>, sync: &SyncName) {
+    all.retain(|_, served| !served.users.remove(sync) || !served.users.is_empty());
+}
