@@ -23,8 +23,6 @@ use crate::record::{Class, Failure};
 
 /// Redirects that are followed, one after the other.
 const HOPS: u32 = 5;
-/// The longest time that one request waits for a system that asks for fewer.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A read to send.
 pub(crate) struct Request<'a> {
@@ -156,7 +154,8 @@ impl Connector {
             match class {
                 Class::RateLimited => {
                     inner.limiter.refused(permit.at, wait);
-                    if waiting.may_wait(wait) {
+                    self.tell_pause(wait);
+                    if waiting.may_wait(wait, inner.longest_wait) {
                         continue;
                     }
                 }
@@ -187,8 +186,9 @@ impl Connector {
         }
         let permit = inner
             .limiter
-            .acquire(prepared.method.as_str(), &prepared.path)
-            .await;
+            .acquire(prepared.method.as_str(), &prepared.path, inner.longest_wait)
+            .await
+            .map_err(|rest| self.asked_to_wait(rest))?;
         let pass = inner
             .circuit
             .enter(Instant::now())
@@ -272,8 +272,8 @@ struct Waiting {
 
 impl Waiting {
     /// Whether there is time for another wait.
-    fn may_wait(&mut self, wait: Option<Duration>) -> bool {
+    fn may_wait(&mut self, wait: Option<Duration>, longest: Duration) -> bool {
         let since = *self.since.get_or_insert_with(Instant::now);
-        since.elapsed() + wait.unwrap_or_default() <= LONGEST_WAIT
+        since.elapsed() + wait.unwrap_or_default() < longest
     }
 }

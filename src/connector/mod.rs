@@ -40,6 +40,9 @@ use crate::record::{Failure, Moment, TargetId};
 pub use guard::Guard;
 pub use pages::PageReader;
 
+/// The longest that a request waits for a system that asks for fewer requests.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// Where credentials come from: a cluster's Secrets, or manifests, variables and files.
 pub trait SecretSource: Send + Sync {
     /// The value of `key` in the Secret `namespace/name`; the error is one line for a person and never
@@ -166,6 +169,8 @@ struct Inner {
     limiter: limit::Limiter,
     circuit: circuit::Circuit,
     budget: retry::Budget,
+    /// The longest that a request waits for a system that asks for fewer.
+    longest_wait: Duration,
 }
 
 impl Connector {
@@ -184,11 +189,22 @@ impl Connector {
             limiter: limit::Limiter::new(&plan),
             circuit: circuit::Circuit::default(),
             budget: retry::Budget::new(),
+            longest_wait: LONGEST_WAIT,
             plan,
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Lets no request wait longer than this for a system that asks for fewer: it fails then. Default:
+    /// 24 h. For a connector that was made just now; a clone changes nothing any more.
+    #[must_use]
+    pub fn waiting_at_most(mut self, longest: Duration) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.longest_wait = longest.min(LONGEST_WAIT);
+        }
+        self
     }
 
     /// Most writes that are worth having under way at once.

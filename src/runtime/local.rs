@@ -17,6 +17,9 @@ use crate::worker::{Board, Mode, Progress, RunError, Setup, Target, Witness, Wor
 
 use super::vault::{KeySource, Vault};
 
+/// The longest that a single run waits for a system that asks for fewer requests, were its patience less.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// Why nothing was run.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -122,7 +125,12 @@ impl Local {
                     options.guard.clone(),
                 )
                 .map_err(StartError::Connection)?;
-                vacant.insert(connector);
+                vacant.insert(match options.mode {
+                    Mode::Watch => connector,
+                    Mode::Once { patience } => {
+                        connector.waiting_at_most(patience.max(LONGEST_PAUSE))
+                    }
+                });
             }
         }
         let job = |plan| Job {

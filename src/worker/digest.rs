@@ -28,6 +28,8 @@ pub struct Digest {
     pub max_seen: Option<Moment>,
     /// The scan's last page, with the token that the next scan begins with.
     pub ended: Option<Option<String>>,
+    /// Records whose cursor field could not be read.
+    pub undated: u64,
     /// Of all its records.
     pub bytes: usize,
 }
@@ -42,11 +44,16 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Whether the Sync's `where` leaves this record out. An error of the expression is a no.
+    /// Whether the Sync's `where` leaves this record out. An error of the expression is a no; what cannot
+    /// be parsed becomes a dead letter.
     pub fn excluded(&mut self, plan: &Plan) -> bool {
         let seen = &self.seen;
         let test = || match &plan.filter {
-            Some(filter) => !filter.test(&[("record", seen.value())]).unwrap_or(false),
+            Some(filter) => {
+                let record = seen.value();
+                let kept = || filter.test(&[("record", record)]).unwrap_or(false);
+                seen.problem().is_none() && !kept()
+            }
             None => false,
         };
         *self.excluded.get_or_insert_with(test)
@@ -80,6 +87,8 @@ pub fn begin(
     ended: Option<Option<String>>,
     eager: bool,
 ) -> JoinHandle<Digest> {
+    let list = plan.source.object.list.as_ref();
+    let has_cursor = list.is_some_and(|list| list.cursor.is_some());
     spawn_blocking(move || {
         let mut digest = Digest {
             records: Vec::with_capacity(page.records.len()),
@@ -88,11 +97,13 @@ pub fn begin(
             position: page.position,
             max_seen: None,
             ended,
+            undated: 0,
             bytes: page.records.iter().map(Bytes::len).sum(),
         };
         for bytes in page.records {
             match see(&plan, bytes, eager) {
                 Ok((seen, cursor)) => {
+                    digest.undated += u64::from(has_cursor && cursor.is_none());
                     digest.max_seen = match (digest.max_seen.take(), cursor) {
                         (Some(a), Some(b)) => Some(a.max(b)),
                         (a, b) => a.or(b),

@@ -12,6 +12,7 @@ mod page;
 mod prepare;
 mod recover;
 mod release;
+mod report;
 mod resolve;
 mod scan;
 mod search;
@@ -119,7 +120,12 @@ pub struct Worker {
     outages: u32,
     recreated: u64,
     links_at_start: u64,
+    /// Records of the scan whose cursor field could not be read.
+    undated: u64,
     forbidden: u64,
+    last_forbidden: Option<Failure>,
+    /// What the last request that failed was told, for a run that leaves work for the next.
+    last_failure: Option<String>,
     error: Option<RunError>,
     /// A page came, or a record came to an end.
     last_progress: Instant,
@@ -175,7 +181,10 @@ impl Worker {
             outages: 0,
             recreated: 0,
             links_at_start: totals.links,
+            undated: 0,
             forbidden: 0,
+            last_forbidden: None,
+            last_failure: None,
             error: None,
             last_progress: Instant::now(),
             last_look: Instant::now(),
@@ -201,6 +210,7 @@ impl Worker {
         if let Err(error) = result {
             self.error.get_or_insert(RunError::Store(error));
         }
+        self.judge_forbidden();
         let report = self.report();
         self.state.last_run = Some(report.clone());
         if !matches!(self.error, Some(RunError::Store(_))) {
@@ -211,21 +221,6 @@ impl Worker {
             }
         }
         (report, self.error)
-    }
-
-    fn report(&self) -> RunReport {
-        let outcome = match &self.error {
-            Some(_) => "Failed",
-            None if self.due.is_some() || !self.flights.is_empty() => "Incomplete",
-            None => "Succeeded",
-        };
-        RunReport {
-            started: self.started,
-            ended: now(),
-            outcome: outcome.into(),
-            message: self.error.as_ref().map(ToString::to_string),
-            counts: self.counts,
-        }
     }
 
     async fn drive(&mut self) -> Result<(), StoreError> {
@@ -276,7 +271,9 @@ impl Worker {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Page(reading, page) => {
-                self.last_progress = Instant::now();
+                if page.is_ok() {
+                    self.last_progress = Instant::now();
+                }
                 self.page_read(reading, page);
             }
             Event::Known(page) => {
@@ -299,7 +296,7 @@ impl Worker {
     fn out_of_patience(&self) -> bool {
         match self.setup.mode {
             Mode::Watch => false,
-            Mode::Once { patience } => self.last_progress.elapsed() > patience,
+            Mode::Once { patience } => !self.scanning && self.last_progress.elapsed() > patience,
         }
     }
 

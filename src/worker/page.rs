@@ -65,6 +65,7 @@ impl Worker {
         };
         let first_scan = self.state.scan.as_ref().is_some_and(|scan| scan.first);
         let count = page.records.len();
+        self.undated += page.undated;
         for candidate in page.records {
             self.judge(candidate, &page.links, first_scan, &mut batch);
         }
