@@ -78,15 +78,14 @@ async fn contacts_of_pocketbase_come_into_the_crm() {
     for n in 0..250 {
         api.create(&contact(n)).await;
     }
-    let known: BTreeSet<String> = crm_contacts(&crm.url).await.into_keys().collect();
 
     let killed = engine
-        .run_until_killed(async || crm_contacts(&crm.url).await.len() > known.len() + 20)
+        .run_until_killed(async || crm_contacts(&crm.url).await.len() > 20)
         .await;
     assert!(killed, "the run was over before it could be killed");
     let first = engine.run();
     assert_eq!(first["outcome"], "Succeeded", "{first}");
-    assert_same(&api.contacts().await, &crm_contacts(&crm.url).await, &known);
+    assert_same(&api.contacts().await, &crm_contacts(&crm.url).await);
 
     let stats = format!("{}/_stats", crm.url);
     http.ask("POST", &format!("{stats}/reset"), "", None).await;
@@ -111,7 +110,7 @@ async fn contacts_of_pocketbase_come_into_the_crm() {
         (&requests["contacts.create"], &requests["contacts.update"]),
         (&Value::Null, &json!(1))
     );
-    assert_same(&api.contacts().await, &crm_contacts(&crm.url).await, &known);
+    assert_same(&api.contacts().await, &crm_contacts(&crm.url).await);
 }
 
 #[tokio::test]
@@ -123,7 +122,10 @@ async fn a_wrong_password_is_named_with_its_secret() {
         ("demo-password", "swordfish-5"),
     ]);
     let said = engine.run_and_fail();
-    for part in ["Connection/pocketbase", "pocketbase-credentials"] {
+    for part in [
+        "Connection/pocketbase: the login refused the credentials (400)",
+        "check the Secrets of spec.auth",
+    ] {
         assert!(said.contains(part), "{part:?} is not said: {said}");
     }
     assert!(!said.contains("swordfish"), "{said}");
@@ -189,12 +191,9 @@ fn judge(customers: &[Value], contacts: &Contacts, dead: &BTreeSet<String>) {
         );
         let name =
             [&contact["first_name"], &contact["last_name"]].map(|n| n.as_str().unwrap_or_default());
-        let whole = name.join(" ");
-        assert_eq!(
-            whole.trim(),
-            customer["full_name"].as_str().unwrap_or_default().trim(),
-            "{customer}"
-        );
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let whole = customer["full_name"].as_str().unwrap_or_default();
+        assert_eq!(words(&name.join(" ")), words(whole), "{customer}");
         for field in ["phone", "newsletter"] {
             assert_eq!(contact[field], customer[field], "{customer}");
         }
@@ -210,8 +209,8 @@ fn judge(customers: &[Value], contacts: &Contacts, dead: &BTreeSet<String>) {
     assert!(strangers.is_empty(), "nobody's: {strangers:?}");
 }
 
-/// The CRM holds PocketBase's contacts, and the ones that it knew before.
-fn assert_same(source: &Contacts, target: &Contacts, known: &BTreeSet<String>) {
+/// The CRM holds PocketBase's contacts.
+fn assert_same(source: &Contacts, target: &Contacts) {
     for (email, contact) in source {
         let there = target
             .get(email)
@@ -229,8 +228,6 @@ fn assert_same(source: &Contacts, target: &Contacts, known: &BTreeSet<String>) {
             "{contact}"
         );
     }
-    let strangers = target
-        .keys()
-        .filter(|email| !source.contains_key(*email) && !known.contains(*email));
+    let strangers = target.keys().filter(|email| !source.contains_key(*email));
     assert_eq!(strangers.collect::<Vec<_>>(), Vec::<&String>::new());
 }
