@@ -6,6 +6,7 @@ use super::hint::{Hint, quoted};
 use super::moment::lasted;
 use crate::runtime::local::Finished;
 use crate::state::Totals;
+use crate::worker::RunError;
 
 /// An empty table of the house.
 pub fn table(header: impl IntoIterator<Item = impl Into<comfy_table::Cell>>) -> Table {
@@ -108,7 +109,11 @@ pub fn reasons(totals: &Totals) -> Option<String> {
 /// What the person would do next.
 fn next(finished: &[Finished], hint: &Hint) -> String {
     if finished.iter().any(|one| one.report.outcome != "Succeeded") {
-        let again = "when what stopped it is mended, run it again; it goes on where it stopped";
+        let person = |one: &Finished| one.error.as_ref().is_some_and(RunError::needs_a_person);
+        let again = match finished.iter().any(person) {
+            true => "first correct what is said above; it goes on where it stopped",
+            false => "it goes on where it stopped",
+        };
         return format!("{} ({again})", hint.with_files("run", "--once"));
     }
     match finished.iter().find(|one| one.totals.dead_letters() > 0) {

@@ -25,8 +25,6 @@ use crate::telemetry::events::CircuitChanged;
 
 /// Redirects that are followed, one after the other.
 const HOPS: u32 = 5;
-/// The longest time that one request waits for a system that asks for fewer.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A read to send.
 pub(crate) struct Request<'a> {
@@ -175,7 +173,8 @@ impl Connector {
             match class {
                 Class::RateLimited => {
                     inner.limiter.refused(permit.at, wait);
-                    if waiting.may_wait(wait) {
+                    self.tell_pause(wait);
+                    if waiting.may_wait(wait, inner.longest_wait) {
                         continue;
                     }
                 }
@@ -207,8 +206,9 @@ impl Connector {
         let asked = tokio::time::Instant::now();
         let permit = inner
             .limiter
-            .acquire(prepared.method.as_str(), &prepared.path)
-            .await;
+            .acquire(prepared.method.as_str(), &prepared.path, inner.longest_wait)
+            .await
+            .map_err(|rest| self.asked_to_wait(rest))?;
         inner.meter.waited(permit.at.duration_since(asked));
         let pass = inner
             .circuit
@@ -313,8 +313,8 @@ struct Waiting {
 
 impl Waiting {
     /// Whether there is time for another wait.
-    fn may_wait(&mut self, wait: Option<Duration>) -> bool {
+    fn may_wait(&mut self, wait: Option<Duration>, longest: Duration) -> bool {
         let since = *self.since.get_or_insert_with(Instant::now);
-        since.elapsed() + wait.unwrap_or_default() <= LONGEST_WAIT
+        since.elapsed() + wait.unwrap_or_default() < longest
     }
 }

@@ -53,7 +53,8 @@ pub(super) fn client(
         .wrap_connector(http);
     let dialler = Dialler {
         https,
-        timeout: CONNECT.min(timeout),
+        // Before the whole time is over: what was never sent is known not to have arrived.
+        timeout: CONNECT.min(timeout.mul_f64(0.75)),
     };
     Ok(Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)

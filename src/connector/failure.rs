@@ -12,6 +12,9 @@ use super::classify::Purpose;
 use super::transport::Raw;
 use crate::record::{Class, Failure};
 
+/// A wait that somebody who watches is told of.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
+
 /// Bytes of an answer that a failure shows.
 const EXCERPT: usize = 512;
 
@@ -79,27 +82,69 @@ impl Connector {
         credential: &Credential,
     ) -> Failure {
         let advice = match class {
-            Class::Forbidden => "; the credential may not do this",
+            Class::Forbidden => {
+                "; the credential may not do this: give it the right to, or use another"
+            }
             Class::Configuration if raw.status.is_redirection() => {
                 "; a write is not sent elsewhere: correct spec.http.baseURL or the path"
             }
             Class::Configuration => "; check spec.http.baseURL and the path",
-            Class::RateLimited => {
-                "; the system still refuses after a day of waiting, or asks for more: see spec.limits"
-            }
             _ => "",
         };
-        let text = format!(
+        let mut text = format!(
             "{}: {} {name} answered {}{advice}",
             self.inner.plan.resource(),
             prepared.method,
             raw.status
         );
+        if class == Class::RateLimited {
+            text.push_str("; ");
+            text.push_str(&self.too_long(wait));
+        }
         let mut failure = Failure::new(class, true, text);
         failure.status = Some(raw.status.as_u16());
         failure.retry_after_ms = wait.map(|w| w.as_millis() as u64);
         failure.excerpt = excerpt(&raw.body, credential);
         failure
+    }
+
+    /// A request that isn't sent because the system has asked everybody to wait.
+    pub(super) fn asked_to_wait(&self, rest: Duration) -> Failure {
+        let text = format!(
+            "{}: {}",
+            self.inner.plan.resource(),
+            self.too_long(Some(rest))
+        );
+        let mut failure = Failure::new(Class::RateLimited, false, text);
+        failure.retry_after_ms = Some(rest.as_millis() as u64);
+        failure
+    }
+
+    /// Says why nothing seems to happen, where the wait is long.
+    pub(super) fn tell_pause(&self, wait: Option<Duration>) {
+        if let Some(wait) = wait.filter(|wait| *wait >= LONG_PAUSE) {
+            tracing::warn!(
+                "{}: the system asks to wait for {}; all requests to it pause",
+                self.inner.plan.resource(),
+                rounded(wait)
+            );
+        }
+    }
+
+    /// Why a wait that the system asks for ends the work.
+    fn too_long(&self, wait: Option<Duration>) -> String {
+        let longest = rounded(self.inner.longest_wait);
+        let asked = match wait {
+            Some(wait) if wait >= super::LONGEST_WAIT => {
+                "asks to wait for a day or more".to_owned()
+            }
+            Some(wait) => format!("asks to wait for {}", rounded(wait)),
+            None => "still refuses".to_owned(),
+        };
+        format!(
+            "the system {asked}, and a request waits {longest} at most; run again later, ask its owner for a larger \
+             quota, or lower spec.limits"
+        )
     }
 
     pub(super) fn no_access(&self, access: &str) -> Failure {
@@ -108,6 +153,15 @@ impl Connector {
             self.inner.plan.resource()
         );
         Failure::new(Class::Configuration, false, text)
+    }
+}
+
+/// A wait in its largest unit, rounded up.
+fn rounded(wait: Duration) -> String {
+    match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{} h", seconds.div_ceil(3600)),
     }
 }
 

@@ -20,11 +20,22 @@ const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
 
 /// An address that the guard does not let through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is {address}, {kind}; such addresses are never called")]
+#[error("{} is {kind}; such addresses are never called", self.name())]
 pub struct Denied {
     pub host: String,
     pub address: IpAddr,
     kind: &'static str,
+}
+
+impl Denied {
+    /// The host, and what it stands for where that is another text.
+    fn name(&self) -> String {
+        let address = self.address.to_string();
+        if self.host == address {
+            return address;
+        }
+        format!("{} ({address})", self.host)
+    }
 }
 
 impl Guard {

@@ -58,8 +58,14 @@ impl Limiter {
         }
     }
 
-    /// Waits until a request with this method and path may be sent.
-    pub async fn acquire(&self, method: &str, path: &str) -> Permit {
+    /// Waits until a request with this method and path may be sent. The error: the system has asked for
+    /// more than `longest` from now.
+    pub async fn acquire(
+        &self,
+        method: &str,
+        path: &str,
+        longest: Duration,
+    ) -> Result<Permit, Duration> {
         let mut more = Vec::new();
         let applies = |limit: &&Limit| limit.plan.applies_to(method, path);
         for limit in self.limits.iter().filter(applies) {
@@ -77,15 +83,15 @@ impl Limiter {
             limit.wait_for_pace().await;
         }
         if self.adapting.load(Ordering::Acquire) {
-            self.wait_for_turn().await;
+            self.wait_for_turn(longest).await?;
         } else {
             self.adaptive().sent(Instant::now());
         }
-        Permit {
+        Ok(Permit {
             _held: held,
             _more: more,
             at: Instant::now(),
-        }
+        })
     }
 
     fn adaptive(&self) -> std::sync::MutexGuard<'_, Adaptive> {
@@ -95,12 +101,14 @@ impl Limiter {
     }
 
     /// Waits for the pause and the learned rate, one after the other.
-    async fn wait_for_turn(&self) {
+    async fn wait_for_turn(&self, longest: Duration) -> Result<(), Duration> {
         let _turn = self.turn.lock().await;
         loop {
-            let wait = self.adaptive().next(Instant::now());
+            let now = Instant::now();
+            let wait = self.adaptive().next(now);
             match wait {
-                None => return,
+                None => return Ok(()),
+                Some(until) if until - now > longest => return Err(until - now),
                 Some(until) => tokio::time::sleep_until(until).await,
             }
         }

@@ -45,6 +45,8 @@ pub use pages::PageReader;
 
 /// Time from a rejected credential to the next try, where the Connection has no probe.
 const FIRST_TRY: Duration = Duration::from_secs(300);
+/// The longest that a request waits for a system that asks for fewer requests.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Where credentials come from: a cluster's Secrets, or manifests, variables and files.
 pub trait SecretSource: Send + Sync {
@@ -180,6 +182,8 @@ struct Inner {
     stall: stall::Stall,
     budget: retry::Budget,
     meter: Arc<ConnectionMeter>,
+    /// The longest that a request waits for a system that asks for fewer.
+    longest_wait: Duration,
 }
 
 impl Connector {
@@ -211,11 +215,22 @@ impl Connector {
             stall: stall::Stall::new(plan.probe.as_ref().map_or(FIRST_TRY, |p| p.interval)),
             budget: retry::Budget::new(),
             meter,
+            longest_wait: LONGEST_WAIT,
             plan,
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Lets no request wait longer than this for a system that asks for fewer: it fails then. Default:
+    /// 24 h. For a connector that was made just now; a clone changes nothing any more.
+    #[must_use]
+    pub fn waiting_at_most(mut self, longest: Duration) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.longest_wait = longest.min(LONGEST_WAIT);
+        }
+        self
     }
 
     /// Most writes that are worth having under way at once.

@@ -67,7 +67,8 @@ impl Transport {
         let client =
             dial::client(&guard, plan.speaks_tls(), plan.timeout, idle).map_err(|error| {
                 let text = format!(
-                    "{}: the HTTP client cannot be made: {error}",
+                    "{}: the HTTP client cannot be made: {error}; https needs the machine's certificates (the package \
+                     ca-certificates, or SSL_CERT_FILE)",
                     plan.resource()
                 );
                 Failure::new(Class::Configuration, false, text)
@@ -93,7 +94,7 @@ impl Transport {
         self.guard
             .check_url(&url)
             .map_err(|denied| self.denied(&denied))?;
-        let uri = Uri::try_from(url.as_str()).map_err(|_| self.failed(&Broken::Url))?;
+        let uri = Uri::try_from(url.as_str()).map_err(|_| self.failed(&Broken::Url, &url))?;
         for (name, value) in DEFAULTS {
             if let Entry::Vacant(entry) = headers.entry(name) {
                 entry.insert(value);
@@ -108,8 +109,8 @@ impl Transport {
         let answered = tokio::time::timeout(self.timeout, exchange).await;
         match answered {
             Ok(Ok(raw)) => Ok(raw),
-            Ok(Err(broken)) => Err(self.broken(&broken, status)),
-            Err(_) => Err(self.broken(&Broken::Late, status)),
+            Ok(Err(broken)) => Err(self.broken(&broken, status, &url)),
+            Err(_) => Err(self.broken(&Broken::Late, status, &url)),
         }
     }
 
@@ -162,8 +163,8 @@ impl Transport {
         whole.finish(any).map_err(failed)
     }
 
-    fn broken(&self, broken: &Broken, status: Option<StatusCode>) -> Failure {
-        let mut failure = self.failed(broken);
+    fn broken(&self, broken: &Broken, status: Option<StatusCode>, url: &Url) -> Failure {
+        let mut failure = self.failed(broken, url);
         failure.status = status.map(|status| status.as_u16());
         failure
     }
@@ -182,7 +183,7 @@ impl Transport {
     }
 
     /// What a failure of the client means. Its own text would name the whole URL, with its query.
-    fn failed(&self, broken: &Broken) -> Failure {
+    fn failed(&self, broken: &Broken, url: &Url) -> Failure {
         let (class, sent, what) = match broken {
             Broken::TooLarge => return self.too_large(),
             Broken::Url => (
@@ -204,7 +205,7 @@ impl Transport {
                     return self.denied(denied);
                 }
                 let sent = !error.is_connect();
-                let (class, what) = unanswered(error, sent);
+                let (class, what) = unanswered(error, sent, &place(url));
                 (class, sent, what)
             }
         };
@@ -212,24 +213,44 @@ impl Transport {
     }
 }
 
+/// Host and port; the rest of a URL may hold what is nobody's business.
+fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
 /// Why no answer began.
-fn unanswered(error: &legacy::Error, sent: bool) -> (Class, String) {
+fn unanswered(error: &legacy::Error, sent: bool, place: &str) -> (Class, String) {
     match cause::<rustls::Error>(error) {
         Some(tls @ rustls::Error::InvalidCertificate(_)) => (
             Class::Configuration,
             format!(
-                "the certificate is not accepted: {tls}; check the host name and who signed it"
+                "the certificate of {place} is not accepted: {tls}; check the host name, who signed it and until when"
             ),
         ),
         Some(tls) if !sent => (
             Class::Configuration,
-            format!("no TLS connection: {tls}; check that baseURL speaks https"),
+            format!(
+                "no TLS connection to {place}: {tls}; check that spec.http.baseURL speaks https"
+            ),
         ),
         _ if cause::<Unresolved>(error).is_some() => (
             Class::Transient,
-            format!("the host name does not resolve: {}", chain(error)),
+            format!(
+                "the name of {place} does not resolve: {}; check spec.http.baseURL and this machine's DNS",
+                chain(error)
+            ),
         ),
-        _ if !sent => (Class::Transient, format!("no connection: {}", chain(error))),
+        _ if !sent => (
+            Class::Transient,
+            format!(
+                "no connection to {place}: {}; is it up, and is spec.http.baseURL right, https or http?",
+                chain(error)
+            ),
+        ),
         _ => (Class::Transient, broke_off(error)),
     }
 }

@@ -280,7 +280,8 @@ impl Connector {
 pub(super) fn no_id(ids: &[Path]) -> String {
     let places: Vec<String> = ids.iter().map(ToString::to_string).collect();
     format!(
-        "the answer has no id of the new record at {}; correct create.id",
+        "the answer has no id of the new record at {}; correct create.id, or say by a rule in spec.responses what \
+         that answer means",
         places.join(", ")
     )
 }

@@ -20,6 +20,9 @@ use super::site::{Run, Site};
 use super::vault::KeySource;
 use crate::telemetry::{Declared, Metrics};
 
+/// The longest that a single run waits for a system that asks for fewer requests, were its patience less.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// How the Syncs are run.
 pub struct Options {
     pub mode: Mode,
@@ -94,7 +97,10 @@ impl Local {
     }
 
     fn with(plans: Vec<Arc<Plan>>, site: Site, options: Options) -> Result<Self, StartError> {
-        let site = site.metered(Arc::clone(&options.metrics));
+        let mut site = site.metered(Arc::clone(&options.metrics));
+        if let Mode::Once { patience } = options.mode {
+            site = site.waiting_at_most(patience.max(LONGEST_PAUSE));
+        }
         for connection in plans
             .iter()
             .flat_map(|plan| [&plan.source.connection, &plan.target.connection])

@@ -48,6 +48,8 @@ pub struct Site {
     fence: Fence,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
+    /// The longest that a request waits for a system that asks for fewer, where not the connector's own.
+    longest_wait: Option<Duration>,
     connectors: Mutex<HashMap<ConnectionName, Held>>,
 }
 
@@ -112,6 +114,7 @@ impl Site {
             fence,
             board: Arc::default(),
             metrics: Arc::default(),
+            longest_wait: None,
             connectors: Mutex::default(),
         }
     }
@@ -129,6 +132,13 @@ impl Site {
     #[must_use]
     pub fn metered(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Lets no request wait longer than this for a system that asks for fewer.
+    #[must_use]
+    pub fn waiting_at_most(mut self, longest: Duration) -> Self {
+        self.longest_wait = Some(longest);
         self
     }
 
@@ -181,6 +191,10 @@ impl Site {
             self.guard.clone(),
             self.metrics.connection(&plan.namespace, &plan.name),
         )?;
+        let connector = match self.longest_wait {
+            Some(longest) => connector.waiting_at_most(longest),
+            None => connector,
+        };
         let new = Held {
             plan: Arc::clone(plan),
             connector: connector.clone(),

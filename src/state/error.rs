@@ -68,6 +68,18 @@ pub enum StoreError {
         "Sync {sync} is being run by another syncline process with the store {place}; stop that one first"
     )]
     Running { place: String, sync: SyncName },
+    #[error(
+        "the store {place} is damaged ({problem}); restore its folder from a backup. To go on without one, move it \
+         away: only what `match` or an upsert recognizes in the target is then not created again"
+    )]
+    Damaged { place: String, problem: String },
+    #[error(
+        "the store {place} cannot be written ({problem}); make its folder writable for the user who runs this, or \
+         give another --state"
+    )]
+    Unwritable { place: String, problem: String },
+    #[error("the state folder {place} is a file; remove it, or give another --state")]
+    NotAFolder { place: String },
     #[error("the store {place} failed: {problem}")]
     Broken { place: String, problem: String },
 }

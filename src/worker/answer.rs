@@ -71,6 +71,7 @@ impl Worker {
             in_doubt: flight.forced == Some(Forced::Resolve),
         };
         let next = decide(self.plan(), attempt, failure);
+        self.last_failure = Some(failure.message.clone());
         let retry = self.plan().target.connection.retry;
         let delay = backoff(retry.initial_delay, retry.max_delay, attempt.attempts);
         let before = flight.detail.clone();
@@ -119,15 +120,18 @@ impl Worker {
                 trouble(Trouble::Retry, at_next, detail("Transient"), in_doubt)
             }
             Next::Resend => trouble(Trouble::Unknown, at_next, detail("Unanswered"), true),
-            Next::Resolve => trouble(
-                Trouble::Unknown,
-                at + self.index_lag().min(at_next - at),
-                detail("Unanswered"),
-                true,
-            ),
+            Next::Resolve => {
+                // Soon at first; a target that answers no create properly is asked less and less often.
+                let soon = match attempt.attempts {
+                    0 => at + self.index_lag().min(at_next - at),
+                    _ => at_next,
+                };
+                trouble(Trouble::Unknown, soon, detail("Unanswered"), true)
+            }
             Next::Ambiguous => {
                 let mut outcome = Outcome::ambiguous(id, attempt.sent_ms);
                 if let Ending::Trouble { detail, .. } = &mut outcome.ending {
+                    detail.message = format!("{}; {}", failure.message, detail.message);
                     detail.failure = Some(failure.clone());
                     detail.attempts = attempt.attempts + 1;
                 }
@@ -226,8 +230,17 @@ impl Worker {
             return;
         }
         self.forbidden += 1;
-        if self.forbidden >= 20 && self.forbidden > self.counts.created + self.counts.updated {
-            let error = self.target_error(failure.clone());
+        self.last_forbidden = Some(failure.clone());
+        if self.forbidden >= 20 {
+            self.judge_forbidden();
+        }
+    }
+
+    /// Ends the run where most of it was forbidden; at its end, whatever the number.
+    pub(super) fn judge_forbidden(&mut self) {
+        let written = self.counts.created + self.counts.updated;
+        if let Some(failure) = self.last_forbidden.take_if(|_| self.forbidden > written) {
+            let error = self.target_error(failure);
             self.error.get_or_insert(error);
         }
     }

@@ -27,6 +27,8 @@ pub struct Digest {
     pub links: Links,
     pub position: Value,
     pub max_seen: Option<Moment>,
+    /// Records of a scan whose cursor field could not be read.
+    pub undated: u64,
     pub origin: Origin,
     /// Of all its records.
     pub bytes: usize,
@@ -59,11 +61,16 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Whether the Sync's `where` leaves this record out. An error of the expression is a no.
+    /// Whether the Sync's `where` leaves this record out. An error of the expression is a no; what cannot
+    /// be parsed becomes a dead letter.
     pub fn excluded(&mut self, plan: &Plan) -> bool {
         let seen = &self.seen;
         let test = || match &plan.filter {
-            Some(filter) => !filter.test(&[("record", seen.value())]).unwrap_or(false),
+            Some(filter) => {
+                let record = seen.value();
+                let kept = || filter.test(&[("record", record)]).unwrap_or(false);
+                seen.problem().is_none() && !kept()
+            }
             None => false,
         };
         *self.excluded.get_or_insert_with(test)
@@ -99,6 +106,9 @@ pub fn begin(
     eager: bool,
 ) -> JoinHandle<Digest> {
     let answered = Instant::now();
+    let list = plan.source.object.list.as_ref();
+    let has_cursor =
+        list.is_some_and(|list| list.cursor.is_some()) && matches!(origin, Origin::Scan { .. });
     spawn_blocking(move || {
         let broken = match &mut origin {
             Origin::Scan { .. } => Vec::new(),
@@ -110,6 +120,7 @@ pub fn begin(
             links: Links::new(),
             position: page.position,
             max_seen: None,
+            undated: 0,
             origin,
             began,
             answered,
@@ -120,6 +131,7 @@ pub fn begin(
         for bytes in page.records {
             match see(&plan, bytes, eager) {
                 Ok((seen, cursor)) => {
+                    digest.undated += u64::from(has_cursor && cursor.is_none());
                     digest.max_seen = match (digest.max_seen.take(), cursor) {
                         (Some(a), Some(b)) => Some(a.max(b)),
                         (a, b) => a.or(b),

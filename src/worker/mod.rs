@@ -47,7 +47,7 @@ use tracing::Instrument;
 
 use crate::connector::Parents;
 use crate::plan::Plan;
-use crate::record::Key;
+use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use clock::{backoff, now};
 pub use setup::{Board, Fence, Mode, News, Progress, RunError, Setup};
@@ -135,7 +135,12 @@ pub struct Worker {
     outages: u32,
     recreated: u64,
     links_at_start: u64,
+    /// Records of the scan whose cursor field could not be read.
+    undated: u64,
     forbidden: u64,
+    last_forbidden: Option<Failure>,
+    /// What the last request that failed was told, for a run that leaves work for the next.
+    last_failure: Option<String>,
     error: Option<RunError>,
     /// A page came, or a record came to an end.
     last_progress: Instant,
@@ -192,7 +197,10 @@ impl Worker {
             outages: 0,
             recreated: 0,
             links_at_start: totals.links,
+            undated: 0,
             forbidden: 0,
+            last_forbidden: None,
+            last_failure: None,
             error: None,
             last_progress: Instant::now(),
             last_look: Instant::now(),
@@ -221,6 +229,7 @@ impl Worker {
         if let Err(error) = result {
             self.error.get_or_insert(RunError::Store(error));
         }
+        self.judge_forbidden();
         let report = self.report();
         if self.setup.scan {
             self.state.last_run = Some(report.clone());
@@ -290,7 +299,9 @@ impl Worker {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Page(reading, page) => {
-                self.last_progress = Instant::now();
+                if page.is_ok() {
+                    self.last_progress = Instant::now();
+                }
                 self.page_read(reading, page);
             }
             Event::Known(page) => {
@@ -314,7 +325,7 @@ impl Worker {
     fn out_of_patience(&self) -> bool {
         match self.setup.mode {
             Mode::Watch => false,
-            Mode::Once { patience } => self.last_progress.elapsed() > patience,
+            Mode::Once { patience } => !self.scanning && self.last_progress.elapsed() > patience,
         }
     }
 

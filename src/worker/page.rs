@@ -72,6 +72,7 @@ impl Worker {
         let scanned = matches!(page.origin, Origin::Scan { .. });
         let first_scan = scanned && self.state.scan.as_ref().is_some_and(|scan| scan.first);
         let count = page.records.len();
+        self.undated += page.undated;
         for candidate in page.records {
             if self.inbox.is_some() {
                 self.recency.note(&candidate.seen.key, page.answered);

@@ -67,12 +67,24 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         body: Bytes::new(),
         params: params(plan, seen),
     };
-    if let Some(body) = plan.mapping.apply_text(&seen.bytes, links) {
+    if seen.problem().is_none()
+        && let Some(body) = plan.mapping.apply_text(&seen.bytes, links)
+    {
         entry.mapped = Fingerprint::of(&body);
         entry.body = body.into();
         return Prepared::Ready(entry);
     }
-    let detail = match plan.mapping.apply(seen.value(), links) {
+    let record = seen.value();
+    if let Some(problem) = seen.problem() {
+        let detail = Detail {
+            reason: "InvalidRecord".into(),
+            message: problem.into(),
+            since: at,
+            ..Detail::default()
+        };
+        return Prepared::Trouble(entry, Trouble::Dead, Box::new(detail));
+    }
+    let detail = match plan.mapping.apply(record, links) {
         Mapped::Record(record) => {
             entry.body = serde_json::to_vec(&record).unwrap_or_default().into();
             entry.mapped = Fingerprint::of(&entry.body);
@@ -85,37 +97,36 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
             since: at,
             ..Detail::default()
         },
-        Mapped::Waiting(lookup) => {
-            let Some(sync) = plan
-                .lookups
-                .iter()
-                .find(|l| l.name == lookup.lookup)
-                .map(|l| l.sync.clone())
-            else {
-                let message = format!(
-                    "lookup {:?} is not declared in the Sync's lookups",
-                    lookup.lookup
-                );
-                let detail = Detail {
-                    reason: "Unlinked".into(),
-                    message,
-                    since: at,
-                    ..Detail::default()
-                };
-                return Prepared::Trouble(entry, Trouble::Dead, Box::new(detail));
-            };
-            let detail = Detail {
-                reason: "Waiting".into(),
-                message: format!("waits until Sync {} links record {}", sync.name, lookup.key),
-                since: at,
-                remap: true,
-                awaits: Some(Awaited { sync, lookup }),
-                ..Detail::default()
-            };
-            return Prepared::Trouble(entry, Trouble::Waiting, Box::new(detail));
-        }
+        Mapped::Waiting(lookup) => match waiting(plan, lookup, at) {
+            Ok(detail) => return Prepared::Trouble(entry, Trouble::Waiting, detail),
+            Err(detail) => *detail,
+        },
     };
     Prepared::Trouble(entry, Trouble::Dead, Box::new(detail))
+}
+
+/// The wait for another Sync's link; the error is a dead letter.
+fn waiting(plan: &Plan, lookup: LookupKey, at: i64) -> Result<Box<Detail>, Box<Detail>> {
+    let declared = plan.lookups.iter().find(|l| l.name == lookup.lookup);
+    let Some(sync) = declared.map(|l| l.sync.clone()) else {
+        return Err(Box::new(Detail {
+            reason: "Unlinked".into(),
+            message: format!(
+                "lookup {:?} is not declared in the Sync's lookups",
+                lookup.lookup
+            ),
+            since: at,
+            ..Detail::default()
+        }));
+    };
+    Ok(Box::new(Detail {
+        reason: "Waiting".into(),
+        message: format!("waits until Sync {} links record {}", sync.name, lookup.key),
+        since: at,
+        remap: true,
+        awaits: Some(Awaited { sync, lookup }),
+        ..Detail::default()
+    }))
 }
 
 fn token(plan: &Plan) -> [u8; 16] {

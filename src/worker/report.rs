@@ -1,5 +1,5 @@
-//! What a run says of itself: live figures, those that are added up over all runs, and its report.
-//! Called by the engine once for many records.
+//! What a run says of itself: live figures, those that are added up over all runs, and its report with
+//! why work is left. Called by the engine once for many records.
 
 use std::time::Duration;
 
@@ -29,16 +29,18 @@ impl Worker {
     }
 
     pub(super) fn report(&self) -> RunReport {
-        let outcome = match &self.error {
-            Some(_) => "Failed",
-            None if self.due.is_some() || self.scanning || !self.flights.is_empty() => "Incomplete",
-            None => "Succeeded",
+        let (outcome, message) = match &self.error {
+            Some(error) => ("Failed", Some(error.to_string())),
+            None if self.due.is_some() || self.scanning || !self.flights.is_empty() => {
+                ("Incomplete", self.unfinished())
+            }
+            None => ("Succeeded", None),
         };
         RunReport {
             started: self.started,
             ended: now(),
             outcome: outcome.into(),
-            message: self.error.as_ref().map(ToString::to_string),
+            message,
             counts: self.counts,
         }
     }
@@ -58,5 +60,13 @@ impl Worker {
             message: report.message.as_deref(),
         };
         ended.emit(self.setup.progress.meter());
+    }
+
+    /// Why work is left for the next run.
+    fn unfinished(&self) -> Option<String> {
+        let last = self.last_failure.as_ref()?;
+        Some(format!(
+            "records wait to be tried again; the last failure: {last}"
+        ))
     }
 }

@@ -205,6 +205,7 @@ impl Worker {
         let flight = self.flights.get(id);
         let delay = backoff(retry.initial_delay, retry.max_delay, flight.detail.attempts);
         let in_doubt = flight.forced == Some(Forced::Resolve);
+        self.last_failure = Some(failure.message.clone());
         match failure.class {
             Class::Authentication | Class::Configuration | Class::Forbidden => {
                 let error = self.target_error(failure.clone());

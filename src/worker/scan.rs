@@ -232,12 +232,31 @@ impl Worker {
         old
     }
 
+    /// Records without a readable cursor value are synced, but the watermark knows nothing of them.
+    fn tell_undated(&mut self) {
+        let count = std::mem::take(&mut self.undated);
+        let source = &self.plan().source;
+        let list = source.object.list.as_ref();
+        if let (1.., Some(cursor)) = (count, list.and_then(|list| list.cursor.as_ref())) {
+            tracing::warn!(
+                sync = %self.session.sync,
+                "{count} records of {} object {} have no {} in the declared format: they are synced, but the cursor \
+                 does not see when they change; correct list.cursor.field, or read everything now and then \
+                 (trigger.fullRefresh)",
+                source.connection.resource(),
+                source.object.name,
+                cursor.moment.path,
+            );
+        }
+    }
+
     /// The scan is complete: the watermark moves to what was seen, never past the scan's start and
     /// never back.
     pub(super) fn end_scan(&mut self, token: Option<String>) -> Vec<Change> {
         self.scanning = false;
         self.reading = None;
         self.fresh = None;
+        self.tell_undated();
         let Some(scan) = self.state.scan.take() else {
             return Vec::new();
         };

@@ -16,21 +16,31 @@ pub struct Seen {
     pub raw: Fingerprint,
     pub moment: Option<Moment>,
     pub bytes: Bytes,
-    value: OnceCell<Value>,
+    /// Parsed as a whole; the error is for a person.
+    value: OnceCell<Result<Value, String>>,
     used: OnceCell<Value>,
 }
 
 impl Seen {
-    /// The record itself.
+    /// The record itself; null where it nests deeper than anything is parsed, as `problem` says then.
     pub fn value(&self) -> &Value {
-        // Its text was read as a JSON object before.
+        // Its text was read as a JSON object before, which skips over what nobody reads.
+        let parse = || serde_json::from_slice(&self.bytes).map_err(|e| invalid(&e));
         self.value
-            .get_or_init(|| serde_json::from_slice(&self.bytes).unwrap_or_default())
+            .get_or_init(parse)
+            .as_ref()
+            .unwrap_or(&Value::Null)
+    }
+
+    /// Why the record cannot be parsed as a whole, if somebody has tried.
+    pub fn problem(&self) -> Option<&str> {
+        self.value.get()?.as_ref().err().map(String::as_str)
     }
 
     /// The record, or as much of it as operations and `match` look at.
     pub fn used(&self, plan: &Plan) -> &Value {
-        self.value.get().unwrap_or_else(|| {
+        let whole = self.value.get().and_then(|value| value.as_ref().ok());
+        whole.unwrap_or_else(|| {
             self.used.get_or_init(|| {
                 let paths: Vec<&Path> = used_paths(plan).collect();
                 let found = raw::fields(&self.bytes, &paths).unwrap_or_default();
@@ -41,7 +51,9 @@ impl Seen {
 
     /// Lets go of what was parsed.
     pub fn forget_value(&mut self) {
-        self.value.take();
+        if self.problem().is_none() {
+            self.value.take();
+        }
         self.used.take();
     }
 }
@@ -114,8 +126,12 @@ pub fn see(
 /// What is wrong with a record that is no object.
 fn unreadable(bytes: Bytes) -> (Bytes, String) {
     let problem = match serde_json::from_slice::<Value>(&bytes) {
-        Err(e) => format!("the record is not valid JSON: {e}"),
+        Err(e) => invalid(&e),
         Ok(_) => "the record is not an object; check `records` and `shape` of the list".to_owned(),
     };
     (bytes, problem)
+}
+
+fn invalid(error: &serde_json::Error) -> String {
+    format!("the record is not valid JSON: {error}")
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::connector::Connector;
 use crate::plan::Plan;
-use crate::record::Failure;
+use crate::record::{Class, Failure};
 use crate::state::{Counts, Store, StoreError};
 use crate::telemetry::SyncMeter;
 
@@ -191,4 +191,25 @@ pub enum RunError {
         object: String,
         count: u64,
     },
+}
+
+impl RunError {
+    /// Whether the next run fails as well, unless somebody corrects something first.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Store(
+                StoreError::Locked { .. }
+                | StoreError::Busy { .. }
+                | StoreError::Fenced { .. }
+                | StoreError::Running { .. }
+                | StoreError::Lost { .. }
+                | StoreError::Unreachable { .. },
+            ) => false,
+            Self::Store(_) | Self::TargetSuspect { .. } => true,
+            Self::Source { failure, .. } | Self::Target { failure, .. } => matches!(
+                failure.class,
+                Class::Authentication | Class::Configuration | Class::Forbidden
+            ),
+        }
+    }
 }

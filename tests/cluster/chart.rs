@@ -106,7 +106,7 @@ fn a_real_api_server_takes_what_the_chart_renders() {
         let elsewhere = ["monitoring.coreos.com/", "gateway.networking.k8s.io/"];
         let is_known = |document: &&str| {
             let is_of = |group: &&str| document.contains(&format!("\napiVersion: {group}"));
-            !elsewhere.iter().any(|group| is_of(group))
+            !elsewhere.iter().any(is_of)
         };
         let known: Vec<&str> = documents(&rendered).filter(is_known).collect();
         let mut kubectl = server.kubectl();

@@ -60,7 +60,7 @@ fn is_before(record: &[u8], cursor: &CursorPlan, since: &Moment) -> bool {
 
 /// The fingerprint of a page's content, where a page that comes again would go unnoticed.
 pub(super) fn content(way: &PageWay, records: &[Bytes]) -> Fingerprint {
-    if !matches!(way, PageWay::Page { .. } | PageWay::Offset { .. }) {
+    if matches!(way, PageWay::LastKey { .. }) {
         return Fingerprint::UNKNOWN;
     }
     let mut hasher = Xxh3::new();

@@ -18,6 +18,10 @@ const MAX_PAGES: u64 = 10_000_000;
 const REMEMBERED: usize = 10_000;
 /// Most numbered pages in a row without a record, where the stop rule is about something else.
 const EMPTY_PAGES: u32 = 100;
+/// The same where the system says itself that more follows: some look through much that doesn't fit.
+const EMPTY_LINKED_PAGES: u32 = 1_000;
+/// Most pages in a row with the very same records, each of which says that more follows.
+const SAME_PAGES: u32 = 100;
 
 /// How the next page is asked for: what a position keeps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +57,8 @@ pub(super) struct Pager {
     pub read: u64,
     pages: u64,
     empty: u32,
+    /// Pages in a row with the same records.
+    same: u32,
     tokens: HashSet<Fingerprint>,
     content: Fingerprint,
 }
@@ -132,10 +138,10 @@ impl Pager {
         let parameter = match &plan.way {
             PageWay::Page { send_as, .. } => &send_as.name,
             PageWay::Offset { send_as } => &send_as.name,
-            PageWay::Token { .. }
-            | PageWay::Link
-            | PageWay::NextUrl { .. }
-            | PageWay::LastKey { .. } => return Ok(()),
+            PageWay::LastKey { .. } => return Ok(()),
+            PageWay::Token { .. } | PageWay::Link | PageWay::NextUrl { .. } => {
+                return self.check_linked(seen);
+            }
         };
         let full = seen.count > 0 && plan.size.is_none_or(|size| seen.count >= u64::from(size));
         if full && seen.content == self.content {
@@ -152,6 +158,25 @@ impl Pager {
         if self.empty >= EMPTY_PAGES {
             return Err(format!(
                 "{EMPTY_PAGES} pages in a row hold no record, and the stop rule never holds; correct list.pagination.stop"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Pages that lead on and on without anything new.
+    fn check_linked(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+        self.empty = if seen.count == 0 { self.empty + 1 } else { 0 };
+        let same = seen.count > 0 && seen.content == self.content;
+        self.same = if same { self.same + 1 } else { 0 };
+        self.content = seen.content;
+        if self.empty >= EMPTY_LINKED_PAGES {
+            return Err(format!(
+                "{EMPTY_LINKED_PAGES} pages in a row hold no record, and each says that more follows; ask the system's owner, or narrow the list by query"
+            ));
+        }
+        if self.same >= SAME_PAGES {
+            return Err(format!(
+                "{SAME_PAGES} pages in a row hold the same records, and each says that more follows; correct list.pagination"
             ));
         }
         Ok(())

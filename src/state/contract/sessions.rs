@@ -110,9 +110,26 @@ async fn the_state_comes_back_as_it_was(place: &Place) {
     assert_eq!(state, full_state());
 }
 
+async fn a_sync_of_which_nothing_is_known_takes_another_identity(place: &Place) {
+    let store = place.open().await;
+    let session = open(&*store, "a").await;
+    commit(
+        &*store,
+        &session,
+        vec![Change::State(Box::new(full_state()))],
+    )
+    .await;
+    let (_, state) = store
+        .open(&sync("a"), Fingerprint(8), OnMismatch::Refuse)
+        .await
+        .unwrap();
+    assert_eq!(state, SyncState::default());
+}
+
 async fn another_identity_is_refused_and_fences_nobody(place: &Place) {
     let store = place.open().await;
     let session = open(&*store, "a").await;
+    commit(&*store, &session, vec![Change::Link(link("w", 1))]).await;
     let refused = store
         .open(&sync("a"), Fingerprint(8), OnMismatch::Refuse)
         .await;
@@ -281,6 +298,7 @@ on_both_stores!(
     an_old_session_is_refused_and_changes_nothing,
     a_takeover_leaves_other_syncs_alone,
     the_state_comes_back_as_it_was,
+    a_sync_of_which_nothing_is_known_takes_another_identity,
     another_identity_is_refused_and_fences_nobody,
     an_adopted_identity_keeps_everything,
     a_reset_forgets_this_sync_and_no_other,

@@ -56,6 +56,11 @@ pub async fn open(
     };
     let (id, epoch): (i64, i64) = (row.get(0), row.get(2));
     let stored = Fingerprint::from_slice(row.get(1));
+    let mut on = on;
+    if stored != identity && on == OnMismatch::Refuse && is_blank(&tx, id).await.map_err(fail)? {
+        // Nothing is known of any record: a URL was corrected after a first run that failed.
+        on = OnMismatch::Reset;
+    }
     if stored != identity && on == OnMismatch::Refuse {
         return Err(StoreError::Mismatch {
             sync: sync.clone(),
@@ -87,6 +92,14 @@ pub async fn open(
         epoch: epoch + 1,
     };
     Ok((session, state))
+}
+
+/// Whether the store knows no record of a Sync.
+async fn is_blank(tx: &Transaction<'_>, sync: i64) -> Result<bool, tokio_postgres::Error> {
+    let select = "SELECT NOT EXISTS (SELECT 1 FROM link WHERE sync = $1) \
+                  AND NOT EXISTS (SELECT 1 FROM segment WHERE sync = $1) \
+                  AND NOT EXISTS (SELECT 1 FROM exception WHERE sync = $1)";
+    Ok(tx.query_one(select, &[&sync]).await?.get(0))
 }
 
 /// Makes this connection the one that runs the Sync, for as long as it lives.

@@ -1,6 +1,7 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`. One thread writes, taking all that
 //! waits as one transaction (group commit); another reads. Used on laptops and by a single replica.
 
+mod folder;
 mod group;
 mod inbox;
 mod link;
@@ -47,26 +48,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the store of `directory` for running Syncs; only one process may.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let place = directory.display().to_string();
-        let broken = |problem: String| StoreError::Broken {
-            place: place.clone(),
-            problem,
-        };
-        std::fs::create_dir_all(directory).map_err(|e| match e.kind() {
-            std::io::ErrorKind::StorageFull => StoreError::Full {
-                place: place.clone(),
-            },
-            _ => broken(format!("cannot create the directory: {e}")),
-        })?;
-        let lock = File::create(directory.join("lock"))
-            .map_err(|e| broken(format!("cannot write in it: {e}")))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::Locked { place }),
-            Err(std::fs::TryLockError::Error(e)) => {
-                return Err(broken(format!("cannot lock it: {e}")));
-            }
-        }
+        let lock = folder::take(directory)?;
         Self::start(directory.join(FILE), Some(lock), Durability::Full)
     }
 

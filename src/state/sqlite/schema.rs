@@ -199,22 +199,33 @@ fn settings(db: &Connection) -> rusqlite::Result<()> {
 
 /// An SQLite error in words for the person who runs this.
 pub fn translate(place: &str, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
-    let place = place.to_owned();
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase,
+        PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    let (place, problem) = (place.to_owned(), error.to_string());
     match error.sqlite_error_code() {
         Some(DiskFull) => StoreError::Full { place },
+        // The index of the write-ahead log could not be made larger.
+        Some(SystemIoFailure) if extended(error) == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            StoreError::Full { place }
+        }
+        Some(SystemIoFailure) => StoreError::Broken {
+            place,
+            problem: format!("{problem}; check the disk, its quota and the limit of file sizes"),
+        },
         Some(DatabaseBusy | DatabaseLocked) => StoreError::Busy {
             place,
             seconds: BUSY_SECONDS,
         },
-        _ => {
-            let problem = error.to_string();
-            if problem.contains("disk I/O error") && problem.contains("full") {
-                return StoreError::Full { place };
-            }
-            StoreError::Broken { place, problem }
-        }
+        Some(DatabaseCorrupt | NotADatabase) => StoreError::Damaged { place, problem },
+        Some(CannotOpen | PermissionDenied | ReadOnly) => StoreError::Unwritable { place, problem },
+        _ => StoreError::Broken { place, problem },
     }
+}
+
+fn extended(error: &rusqlite::Error) -> i32 {
+    error.sqlite_error().map_or(0, |e| e.extended_code)
 }
 
 #[cfg(test)]

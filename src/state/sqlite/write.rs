@@ -176,6 +176,8 @@ pub fn open(
     })?;
     if stored != identity {
         match on {
+            // Nothing is known of any record: a URL was corrected after a first run that failed.
+            OnMismatch::Refuse if is_blank(db, id)? => state = SyncState::default(),
             OnMismatch::Refuse => {
                 return Err(WriteError::Store(StoreError::Mismatch {
                     sync: sync.clone(),
@@ -240,6 +242,17 @@ pub fn forget(db: &Connection, sync: &SyncName) -> Result<(), WriteError> {
         db.execute("DELETE FROM sync WHERE id = ?", [id])?;
     }
     Ok(())
+}
+
+/// Whether the store knows no record of a Sync.
+fn is_blank(db: &Connection, sync: i64) -> rusqlite::Result<bool> {
+    db.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM link WHERE sync = ?1) \
+            AND NOT EXISTS (SELECT 1 FROM segment WHERE sync = ?1) \
+            AND NOT EXISTS (SELECT 1 FROM exception WHERE sync = ?1)",
+        [sync],
+        |row| row.get(0),
+    )
 }
 
 const DEAD_LETTERS: &str = "FROM exception WHERE sync = ?1 AND trouble IN (3, 4) AND (?2 IS NULL OR key = ?2) AND (?3 IS NULL OR reason = ?3)";
