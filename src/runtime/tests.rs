@@ -16,7 +16,9 @@ use super::vault::KeySource;
 use crate::connector::{Guard, SecretSource};
 use crate::plan::{Plan, ResourceName, Resources, compile};
 use crate::record::{Fingerprint, SyncName};
+use crate::state::contract::link;
 use crate::state::sqlite::SqliteStore;
+use crate::state::{Change, OnMismatch, Store};
 use crate::worker::{Fence, now};
 
 /// A Plan whose systems are not there.
@@ -102,6 +104,7 @@ async fn wait(tasks: &Tasks, name: &SyncName, what: impl Fn(&Snapshot) -> bool) 
 struct Fixture {
     tasks: Tasks,
     secrets: Arc<Moody>,
+    store: Arc<dyn Store>,
     _directory: tempfile::TempDir,
 }
 
@@ -109,12 +112,13 @@ fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let secrets = Arc::<Moody>::default();
     let source: Arc<dyn SecretSource> = secrets.clone();
-    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path()).unwrap());
     let (guard, fence) = (Guard::default(), Fence::default());
-    let site = Site::open(store, &KeySource::None, source, guard, fence).unwrap();
+    let site = Site::open(Arc::clone(&store), &KeySource::None, source, guard, fence).unwrap();
     Fixture {
         tasks: Tasks::new(Arc::new(site), false),
         secrets,
+        store,
         _directory: directory,
     }
 }
@@ -125,6 +129,7 @@ async fn a_worker_that_panics_is_started_again_later_and_a_nudge_makes_it_now() 
         tasks,
         secrets,
         _directory,
+        ..
     } = fixture();
     secrets.0.store(true, Ordering::SeqCst);
     let plan = plan();
@@ -198,9 +203,19 @@ async fn a_sync_that_is_gone_keeps_its_state_until_it_expires() {
 #[tokio::test]
 async fn state_of_other_systems_waits_for_a_persons_word() {
     let Fixture {
-        tasks, _directory, ..
+        tasks,
+        store,
+        _directory,
+        ..
     } = fixture();
     let before = plan_of("sync", "127.0.0.1:9");
+    // State without a record would be of no system.
+    let (session, _) = store
+        .open(&before.name, before.identity, OnMismatch::Refuse)
+        .await
+        .unwrap();
+    let link = Change::Link(link("c0", 1));
+    store.commit(&session, vec![link]).await.unwrap();
     tasks.tell(&before.name, order(&before, 1));
     wait(&tasks, &before.name, |s| s.ailment.is_some()).await;
     let after = plan_of("sync", "127.0.0.1:10");

@@ -2,7 +2,7 @@
 //! takes groups of changes. Knows nothing of HTTP and Kubernetes. Used by `worker`, `runtime`, `cli`.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod error;
 pub mod inbox;
 mod location;

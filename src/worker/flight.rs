@@ -207,9 +207,13 @@ impl Flights {
                 moment: behind.moment.as_ref(),
             };
         }
+        // A target record was found by the match value, and no link tells of it yet: were this version
+        // replaced, its value would be given back, and another record could be linked to the same.
+        let bound = flight.holding.is_some() && flight.base.target.is_some();
+        let unsent = flight.forced != Some(Forced::Resolve) && !bound;
         let stage = match flight.doing {
             Doing::Settling | Doing::Settled => Stage::Applied,
-            Doing::Held | Doing::Ready if flight.forced != Some(Forced::Resolve) => Stage::Unsent,
+            Doing::Held | Doing::Ready if unsent => Stage::Unsent,
             _ => Stage::InDoubt,
         };
         Newest {

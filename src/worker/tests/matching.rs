@@ -4,8 +4,11 @@
 use serde_json::{Value, json};
 
 use super::support::Bench;
+use crate::pipeline::observe::Stage;
 use crate::record::Key;
-use crate::state::{Store, Trouble, Which};
+use crate::state::contract::{entry, target};
+use crate::state::{Entry, Store, Trouble, Which};
+use crate::worker::flight::{Base, Flight, Flights, Home};
 
 fn twins(count: usize) -> Vec<Value> {
     (0..count)
@@ -109,4 +112,21 @@ async fn what_a_person_found_in_the_target_keeps_its_match_value_and_is_not_crea
     let unknown = ("c0".to_owned(), "UnknownTarget".to_owned());
     assert_eq!(reasons(bench.dead_letters().await), [unknown, duplicate]);
     assert_eq!(bench.world().count("POST /contacts"), 1);
+}
+
+/// Another record would be linked to the same target record, were the value given back before.
+#[test]
+fn a_version_that_found_its_target_record_is_not_replaced_before_the_link_is_there() {
+    let mut flights = Flights::default();
+    let entry = Entry {
+        matching: Some(7),
+        ..entry("c0", 1)
+    };
+    let id = flights.add(Flight::new(entry, Home::Exception, Base::default()));
+    assert!(flights.take_matching(7, id));
+    flights.get_mut(id).holding = Some(7);
+    flights.enqueue(id, true);
+    assert_eq!(flights.newest_version(id).stage, Stage::Unsent);
+    flights.get_mut(id).base.target = Some(target(1009));
+    assert_eq!(flights.newest_version(id).stage, Stage::InDoubt);
 }
