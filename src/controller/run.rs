@@ -17,6 +17,7 @@ use super::lease::Election;
 use super::secrets::ClusterSecrets;
 use super::{client, crds};
 use crate::connector::{Guard, SecretSource};
+use crate::intake::Endpoints;
 use crate::runtime::serve::serve;
 use crate::runtime::site::{Site, StartError};
 use crate::runtime::tasks::Tasks;
@@ -191,6 +192,7 @@ async fn receive(
     secrets: &Arc<dyn SecretSource>,
 ) -> Result<(Hooks, JoinSet<()>), ControllerError> {
     let (mut hooks, mut tasks) = (Hooks::default(), JoinSet::new());
+    hooks.endpoints = Arc::new(Endpoints::new(Arc::clone(site.metrics())));
     let Some(address) = options.webhook_address else {
         return Ok((hooks, tasks));
     };

@@ -11,6 +11,7 @@ use super::Refusal;
 use crate::connector::SecretSource;
 use crate::plan::connection::WebhookPlan;
 use crate::record::SyncName;
+use crate::telemetry::{Delivery, Metrics, WebhookMeter};
 
 /// How long a key is used before it is read again: a rotation is seen within this time.
 const FRESH: Duration = Duration::from_secs(5);
@@ -23,6 +24,7 @@ pub struct Endpoint {
     pub namespace: String,
     pub connection: String,
     pub plan: Arc<WebhookPlan>,
+    pub(super) meter: Arc<WebhookMeter>,
     /// The keys as they were read last.
     keys: Mutex<Option<(Instant, Arc<Vec<SecretString>>)>>,
 }
@@ -33,6 +35,7 @@ impl Endpoint {
             namespace: namespace.to_owned(),
             connection: connection.to_owned(),
             plan,
+            meter: Arc::default(),
             keys: Mutex::new(None),
         }
     }
@@ -88,6 +91,8 @@ impl Endpoint {
 #[derive(Default)]
 pub struct Endpoints {
     all: RwLock<HashMap<Name, Served>>,
+    /// Where it is counted what becomes of deliveries.
+    metrics: Arc<Metrics>,
 }
 
 struct Served {
@@ -96,8 +101,16 @@ struct Served {
 }
 
 impl Endpoints {
+    /// Serves nothing yet, and counts here.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            all: RwLock::default(),
+            metrics,
+        }
+    }
+
     /// Serves a webhook for this Sync, and no other one.
-    pub fn serve(&self, sync: &SyncName, endpoint: Endpoint) {
+    pub fn serve(&self, sync: &SyncName, mut endpoint: Endpoint) {
         let (namespace, connection) = (endpoint.namespace.clone(), endpoint.connection.clone());
         let name = (namespace, connection, endpoint.plan.name.clone());
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
@@ -107,33 +120,46 @@ impl Endpoints {
         {
             return;
         }
-        leave(&mut all, sync);
-        let served = all.entry(name).or_insert_with(|| Served {
-            endpoint: Arc::new(Endpoint::new(
-                &endpoint.namespace,
-                &endpoint.connection,
-                Arc::clone(&endpoint.plan),
-            )),
-            users: HashSet::new(),
-        });
-        if !same(served) {
-            served.endpoint = Arc::new(endpoint);
+        let (namespace, connection, webhook) = &name;
+        endpoint.meter = self.metrics.webhook(namespace, connection, webhook);
+        let endpoint = Arc::new(endpoint);
+        let users = HashSet::new();
+        let fresh = || Served {
+            endpoint: Arc::clone(&endpoint),
+            users,
+        };
+        let served = all.entry(name.clone()).or_insert_with(fresh);
+        if !Arc::ptr_eq(&served.endpoint.plan, &endpoint.plan) {
+            served.endpoint = endpoint;
         }
         served.users.insert(sync.clone());
+        self.leave(&mut all, sync, Some(&name));
     }
 
     /// The Sync uses no webhook any more; one that nobody uses is not served.
     pub fn withdraw(&self, sync: &SyncName) {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        leave(&mut all, sync);
+        self.leave(&mut all, sync, None);
+    }
+
+    /// The Sync uses no webhook but this one; those that nobody uses any more are not shown either.
+    fn leave(&self, all: &mut HashMap<Name, Served>, sync: &SyncName, but: Option<&Name>) {
+        all.retain(|name, served| {
+            let stays = but == Some(name) || !served.users.remove(sync) || !served.users.is_empty();
+            if !stays {
+                self.metrics.forget_webhook(&name.0, &name.1, &name.2);
+            }
+            stays
+        });
+    }
+
+    /// Something was sent to a webhook that there is not.
+    pub(super) fn nowhere(&self) {
+        self.metrics.nowhere().add(Delivery::UnknownWebhook, 1);
     }
 
     pub(super) fn find(&self, name: &Name) -> Option<Arc<Endpoint>> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.get(name).map(|served| Arc::clone(&served.endpoint))
     }
-}
-
-fn leave(all: &mut HashMap<Name, Served>, sync: &SyncName) {
-    all.retain(|_, served| !served.users.remove(sync) || !served.users.is_empty());
 }

@@ -13,6 +13,8 @@ pub use endpoints::{Endpoint, Endpoints};
 pub use receiver::Receiver;
 pub use signature::verify;
 
+use crate::telemetry::Delivery;
+
 /// Why a delivery is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
@@ -43,21 +45,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The reason in metrics and logs.
-    pub fn reason(self) -> &'static str {
+    /// As it is counted.
+    pub fn counted(self) -> Delivery {
         match self {
-            Self::Unknown => "UnknownWebhook",
-            Self::NotPost => "NotPost",
-            Self::TooLarge => "TooLarge",
-            Self::NotJsonType => "WrongContentType",
-            Self::Unsigned => "Unsigned",
-            Self::Forged => "Forged",
-            Self::Stale => "Stale",
-            Self::NotJson => "NotJSON",
-            Self::Interrupted => "Interrupted",
-            Self::BadKey => "BadKey",
-            Self::Busy => "Busy",
-            Self::NotKept => "NotKept",
+            Self::Unknown => Delivery::UnknownWebhook,
+            Self::NotPost => Delivery::NotPost,
+            Self::TooLarge => Delivery::TooLarge,
+            Self::NotJsonType => Delivery::WrongContentType,
+            Self::Unsigned => Delivery::Unsigned,
+            Self::Forged => Delivery::Forged,
+            Self::Stale => Delivery::Stale,
+            Self::NotJson => Delivery::NotJson,
+            Self::Interrupted => Delivery::Interrupted,
+            Self::BadKey => Delivery::BadKey,
+            Self::Busy => Delivery::Busy,
+            Self::NotKept => Delivery::NotKept,
         }
     }
 

@@ -1,9 +1,8 @@
 //! The endpoint that systems call: `POST /hooks/NAMESPACE/CONNECTION/WEBHOOK`. Bounded in size, time and
 //! number; a delivery is answered with 2xx only when it is durable. Run by `runtime`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,39 +21,13 @@ use super::endpoints::{Endpoint, Endpoints, Name};
 use super::{Admission, Refusal, admit};
 use crate::connector::SecretSource;
 use crate::state::{Store, StoreError};
+use crate::telemetry::Delivery;
 
 /// Most deliveries under way at once.
 const MOST_DELIVERIES: usize = 512;
 
 /// Longest time for a body to arrive.
 const ARRIVAL: Duration = Duration::from_secs(15);
-
-/// What became of deliveries since the start, by reason.
-#[derive(Default)]
-pub struct Tally {
-    counts: Mutex<HashMap<&'static str, Arc<AtomicU64>>>,
-}
-
-impl Tally {
-    fn add(&self, what: &'static str, count: u64) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts
-            .entry(what)
-            .or_default()
-            .fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// `Kept`, `Repeated`, `Unrouted`, `Challenge`, or a refusal's reason, with its count.
-    pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counts: Vec<_> = counts
-            .iter()
-            .map(|(what, count)| (*what, count.load(Ordering::Relaxed)))
-            .collect();
-        counts.sort_unstable();
-        counts
-    }
-}
 
 /// Takes deliveries in.
 #[derive(Clone)]
@@ -67,7 +40,6 @@ struct Inner {
     secrets: Arc<dyn SecretSource>,
     store: Arc<dyn Store>,
     slots: Semaphore,
-    tally: Tally,
     /// How often something new was kept, by Connection.
     news: watch::Sender<BTreeMap<String, u64>>,
 }
@@ -85,16 +57,11 @@ impl Receiver {
             secrets,
             store,
             slots,
-            tally: Tally::default(),
             news,
         };
         Self {
             inner: Arc::new(inner),
         }
-    }
-
-    pub fn tally(&self) -> &Tally {
-        &self.inner.tally
     }
 
     /// Serves until told to stop; deliveries that have begun are finished.
@@ -108,9 +75,9 @@ impl Receiver {
     ) -> std::io::Result<()> {
         let app = Router::new()
             .route("/hooks/{namespace}/{connection}/{webhook}", any(deliver))
-            .fallback(
-                |State(receiver): State<Self>| async move { receiver.refuse(Refusal::Unknown) },
-            )
+            .fallback(|State(receiver): State<Self>| async move {
+                receiver.refuse(None, Refusal::Unknown)
+            })
             .with_state(self.clone());
         axum::serve(listener, app)
             .with_graceful_shutdown(async move {
@@ -120,8 +87,12 @@ impl Receiver {
             .await
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response {
-        self.inner.tally.add(refusal.reason(), 1);
+    /// Says no, and counts it for the webhook, or for those that there are not.
+    fn refuse(&self, endpoint: Option<&Endpoint>, refusal: Refusal) -> Response {
+        match endpoint {
+            Some(endpoint) => endpoint.meter.add(refusal.counted(), 1),
+            None => self.inner.endpoints.nowhere(),
+        }
         let (status, retry) = refusal.answer();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = (status, format!("{refusal}\n")).into_response();
@@ -133,8 +104,7 @@ impl Receiver {
         response
     }
 
-    async fn take(&self, name: &Name, request: Request) -> Result<Response, Refusal> {
-        let endpoint = self.inner.endpoints.find(name).ok_or(Refusal::Unknown)?;
+    async fn take(&self, endpoint: &Endpoint, request: Request) -> Result<Response, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::NotPost);
         }
@@ -154,7 +124,7 @@ impl Receiver {
         )?;
         match admission {
             Admission::Answer(answer) => {
-                self.inner.tally.add("Challenge", 1);
+                endpoint.meter.add(Delivery::Challenge, 1);
                 Ok(match answer {
                     Value::String(text) => text.into_response(),
                     json => (
@@ -166,10 +136,10 @@ impl Receiver {
             }
             Admission::Keep { events, unrouted } => {
                 if unrouted > 0 {
-                    self.inner.tally.add("Unrouted", unrouted as u64);
+                    endpoint.meter.add(Delivery::Unrouted, unrouted as u64);
                 }
                 if !events.is_empty() {
-                    self.keep(&endpoint, events, now.as_millisecond()).await?;
+                    self.keep(endpoint, events, now.as_millisecond()).await?;
                 }
                 Ok(StatusCode::OK.into_response())
             }
@@ -190,9 +160,9 @@ impl Receiver {
             .await
         {
             Ok(new) => {
-                self.inner.tally.add("Kept", new);
+                endpoint.meter.add(Delivery::Kept, new);
                 if count > new {
-                    self.inner.tally.add("Repeated", count - new);
+                    endpoint.meter.add(Delivery::Repeated, count - new);
                 }
                 if new > 0 {
                     let inbox = endpoint.inbox();
@@ -218,9 +188,12 @@ async fn deliver(
     Path(name): Path<Name>,
     request: Request,
 ) -> Response {
-    match receiver.take(&name, request).await {
+    let Some(endpoint) = receiver.inner.endpoints.find(&name) else {
+        return receiver.refuse(None, Refusal::Unknown);
+    };
+    match receiver.take(&endpoint, request).await {
         Ok(response) => response,
-        Err(refusal) => receiver.refuse(refusal),
+        Err(refusal) => receiver.refuse(Some(&endpoint), refusal),
     }
 }
 

@@ -143,7 +143,7 @@ impl Local {
 
     /// What takes in the webhooks that these Syncs use, and the paths of their URLs.
     pub fn receiver(&self, secrets: &Arc<dyn SecretSource>) -> (Receiver, Vec<String>) {
-        let served = Arc::new(Endpoints::default());
+        let served = Arc::new(Endpoints::new(Arc::clone(&self.options.metrics)));
         let mut paths = Vec::new();
         for plan in self.jobs.iter().map(|job| &job.plan) {
             let source = &plan.source.connection;

@@ -16,10 +16,14 @@ use super::connection::ConnectionMeter;
 use super::histogram::{Histogram, RECONCILE};
 use super::sync::SyncMeter;
 use super::table::{self, Family};
+use super::webhook::{Delivery, WebhookMeter};
 use crate::record::SyncName;
 
 /// Namespace and name of a Connection.
 type ConnectionName = (String, String);
+
+/// Namespace, Connection and webhook.
+type WebhookName = (String, String, String);
 
 type Named<K, M> = (K, Arc<M>);
 
@@ -61,6 +65,9 @@ impl<K: Ord + Clone, M: Default> Map<K, M> {
 pub struct Meters {
     pub syncs: Map<SyncName, SyncMeter>,
     pub connections: Map<ConnectionName, ConnectionMeter>,
+    pub webhooks: Map<WebhookName, WebhookMeter>,
+    /// Deliveries for webhooks that there are not: whoever sends them chooses no label.
+    pub nowhere: Arc<WebhookMeter>,
     pub reconciles: Histogram,
 }
 
@@ -69,6 +76,8 @@ impl Default for Meters {
         Self {
             syncs: Map::new(),
             connections: Map::new(),
+            webhooks: Map::new(),
+            nowhere: Arc::default(),
             reconciles: Histogram::new(RECONCILE),
         }
     }
@@ -81,7 +90,8 @@ impl Collector for Meters {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |since| since.as_millis());
         encode_syncs(&mut encoder, &self.syncs.all(), now)?;
-        encode_connections(&mut encoder, &self.connections.all())
+        encode_connections(&mut encoder, &self.connections.all())?;
+        encode_webhooks(&mut encoder, &self.webhooks.all(), &self.nowhere)
     }
 }
 
@@ -201,6 +211,30 @@ fn encode_connections(
     let mut metric = describe(encoder, &table::CONNECTION_CIRCUIT_OPEN)?;
     for (name, meter) in connections {
         gauge(&mut metric, &label(name), u32::from(meter.is_open()))?;
+    }
+    Ok(())
+}
+
+fn encode_webhooks(
+    encoder: &mut DescriptorEncoder<'_>,
+    webhooks: &[Named<WebhookName, WebhookMeter>],
+    nowhere: &WebhookMeter,
+) -> fmt::Result {
+    let mut metric = describe(encoder, &table::WEBHOOK_DELIVERIES)?;
+    let is_nowhere = |what: Delivery| what == Delivery::UnknownWebhook;
+    for ((namespace, connection, webhook), meter) in webhooks {
+        for (what, count) in meter.counts().filter(|(what, _)| !is_nowhere(*what)) {
+            let labels = [
+                ("namespace", namespace.as_str()),
+                ("connection", connection.as_str()),
+                ("webhook", webhook.as_str()),
+                ("outcome", what.name()),
+            ];
+            counter(&mut metric, &labels, count)?;
+        }
+    }
+    for (what, count) in nowhere.counts().filter(|(what, _)| is_nowhere(*what)) {
+        counter(&mut metric, &[("outcome", what.name())], count)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::connection::ConnectionMeter;
 use super::encode::{Durations, Meters};
 use super::sync::SyncMeter;
 use super::table::{self, Family};
+use super::webhook::WebhookMeter;
 use crate::record::SyncName;
 
 /// All metrics of the process.
@@ -129,10 +130,28 @@ impl Metrics {
         self.meters.connections.remove(&name);
     }
 
+    /// The figures of a webhook of a Connection, from now on shown.
+    pub fn webhook(&self, namespace: &str, connection: &str, webhook: &str) -> Arc<WebhookMeter> {
+        let name = (namespace.into(), connection.into(), webhook.into());
+        self.meters.webhooks.entry(&name)
+    }
+
+    /// The figures of deliveries for webhooks that there are not.
+    pub fn nowhere(&self) -> &WebhookMeter {
+        &self.meters.nowhere
+    }
+
+    /// A webhook is not served any more: it is not shown any more.
+    pub fn forget_webhook(&self, namespace: &str, connection: &str, webhook: &str) {
+        let name = (namespace.into(), connection.into(), webhook.into());
+        self.meters.webhooks.remove(&name);
+    }
+
     /// This process has nothing to do with any of them any more.
     pub fn forget_all(&self) {
         self.meters.syncs.clear();
         self.meters.connections.clear();
+        self.meters.webhooks.clear();
     }
 
     /// A reconciliation has ended.
@@ -160,7 +179,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Answered, Declared, Seen, Standing};
+    use crate::telemetry::{Answered, Declared, Delivery, Seen, Standing};
 
     fn name() -> SyncName {
         SyncName {
@@ -231,6 +250,26 @@ mod tests {
         assert!(
             text.contains(r#"limit_wait_seconds_total{namespace="shop",connection="crm"} 1.5"#)
         );
+    }
+
+    #[test]
+    fn a_webhook_is_shown_with_all_that_can_become_of_a_delivery() {
+        let metrics = Metrics::new();
+        metrics
+            .webhook("shop", "crm", "events")
+            .add(Delivery::Forged, 2);
+        metrics.nowhere().add(Delivery::UnknownWebhook, 3);
+        let text = metrics.render();
+        let hook = r#"namespace="shop",connection="crm",webhook="events""#;
+        for line in [
+            format!(r#"syncline_webhook_deliveries_total{{{hook},outcome="Forged"}} 2"#),
+            format!(r#"syncline_webhook_deliveries_total{{{hook},outcome="Kept"}} 0"#),
+            r#"syncline_webhook_deliveries_total{outcome="UnknownWebhook"} 3"#.to_owned(),
+        ] {
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+        metrics.forget_webhook("shop", "crm", "events");
+        assert!(!metrics.render().contains("Forged"));
     }
 
     #[test]

@@ -9,8 +9,10 @@ mod histogram;
 mod metrics;
 mod sync;
 mod table;
+mod webhook;
 
 pub use connection::{Answered, ConnectionMeter};
 pub use metrics::Metrics;
 pub use sync::{Declared, Seen, Standing, SyncMeter};
 pub use table::reference;
+pub use webhook::{Delivery, WebhookMeter};

@@ -73,6 +73,8 @@ families! {
         "Time that requests waited for the limits: concurrency, rate, and pauses that the system asked for (429, Retry-After), added up over all requests";
     CONNECTION_CIRCUIT_OPEN = Gauge "connection_circuit_open" ["namespace", "connection"]
         "1 while the circuit is open: after many failures nothing is sent, then one request probes";
+    WEBHOOK_DELIVERIES = Counter "webhook_deliveries" ["namespace", "connection", "webhook", "outcome"]
+        "What was told through webhooks: events that were Kept, Repeated (kept before) or Unrouted (no route wants them), and deliveries that were a Challenge or were refused, by reason; UnknownWebhook has no other labels";
     CONTROLLER_LEADER = Gauge "controller_leader" []
         "1 while this process leads";
     CONTROLLER_RECONCILES = Counter "controller_reconciles" []

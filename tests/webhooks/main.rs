@@ -1,5 +1,6 @@
 //! Webhooks with the real binary: what is answered with 2xx is applied, and nothing else is.
 
+mod bad;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod operator;

@@ -125,6 +125,8 @@ async fn contact(
 pub struct Engine {
     child: Child,
     pub url: String,
+    /// Where it shows its metrics.
+    pub metrics: String,
 }
 
 impl Drop for Engine {
@@ -173,7 +175,9 @@ impl Folder {
     /// Starts the binary and waits until it says where it listens.
     pub fn start(&self) -> Engine {
         let mut child = Command::new(env!("CARGO_BIN_EXE_syncline"))
-            .args(["run", "--watch", "--webhooks", "127.0.0.1:0", "-f"])
+            .args(["run", "--watch", "--webhooks", "127.0.0.1:0"])
+            .args(["--metrics-address", "127.0.0.1:0"])
+            .args(["--log", "syncline=info", "--log-format", "json", "-f"])
             .arg(self.folder.path().join("all.yaml"))
             .arg("--state")
             .arg(self.state())
@@ -184,18 +188,26 @@ impl Folder {
             .expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let mut said = Vec::new();
-        let url = loop {
+        let mut url = String::new();
+        let metrics = loop {
             let line = lines
                 .next()
                 .unwrap_or_else(|| panic!("it ended: {said:?}"))
                 .expect("text");
-            if let Some((_, url)) = line.split_once("receiving webhooks at ") {
-                break url.rsplit_once('/').expect("a path").0.to_owned();
+            if let Some((_, all)) = line.split_once("receiving webhooks at ") {
+                url = all.rsplit_once('/').expect("a path").0.to_owned();
+            } else if line.contains("serving /healthz") {
+                let line: Value = serde_json::from_str(&line).expect("a line of the log");
+                break line["address"].as_str().expect("an address").to_owned();
             }
             said.push(line);
         };
         std::thread::spawn(move || lines.for_each(drop));
-        Engine { child, url }
+        Engine {
+            child,
+            url,
+            metrics: format!("http://{metrics}/metrics"),
+        }
     }
 }
 
