@@ -282,6 +282,8 @@ pub struct Totals {
     pub retrying: u64,
     pub unknown: u64,
     pub waiting: u64,
+    /// Pages with records that are on their way.
+    pub outbox: u64,
     /// Dead letters by reason.
     pub dead: BTreeMap<String, u64>,
 }

@@ -32,6 +32,8 @@ impl Supervisor {
         let totals = store.totals(&session).await?;
         let oldest = store.oldest_open(&session).await?;
         self.due = match totals.retrying + totals.unknown {
+            // What a worker left that was told to stop, or that was killed, is not left until the next scan.
+            _ if totals.outbox > 0 => Some(0),
             0 => None,
             _ => store.next_due(&session, -1).await?,
         };

@@ -27,6 +27,7 @@ async fn segments_come_back_oldest_first_with_their_entries(place: &Place) {
     let outbox = store.outbox(&session).await.unwrap();
     let numbers: Vec<u64> = outbox.iter().map(|stored| stored.number).collect();
     assert_eq!(numbers, [9, 10, 100]);
+    assert_eq!(store.totals(&session).await.unwrap().outbox, 3);
     for stored in outbox {
         assert_eq!(stored.entries, [entry("x\u{0}", 0), entry("y", 0)]);
         assert_eq!(stored.states, [mark::PENDING; 2]);

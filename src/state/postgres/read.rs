@@ -221,12 +221,16 @@ impl Reader {
 
     pub async fn totals(&self, sync: i64) -> Result<Totals, StoreError> {
         let sql = "SELECT trouble, reason, count(*) FROM exception WHERE sync = $1 GROUP BY trouble, reason
-                   UNION ALL SELECT NULL, NULL, count(*) FROM link WHERE sync = $1";
+                   UNION ALL SELECT NULL, 'link', count(*) FROM link WHERE sync = $1
+                   UNION ALL SELECT NULL, 'segment', count(*) FROM segment WHERE sync = $1";
         let mut totals = Totals::default();
         for row in self.query(sql, &[&sync]).await? {
             let count = row.get::<_, i64>(2) as u64;
             let Some(code) = row.get::<_, Option<i16>>(0) else {
-                totals.links = count;
+                match row.get(1) {
+                    "link" => totals.links = count,
+                    _ => totals.outbox = count,
+                }
                 continue;
             };
             match Trouble::from_code(code.into()) {

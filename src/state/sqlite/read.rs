@@ -236,10 +236,14 @@ pub fn next_due(db: &Connection, sync: i64, after: Millis) -> rusqlite::Result<O
 }
 
 pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table} WHERE sync = ?");
+        let count = db.prepare_cached(&sql)?.query_row([sync], |row| row.get(0));
+        count.map(|count: i64| count as u64)
+    };
     let mut totals = Totals {
-        links: db.query_row("SELECT count(*) FROM link WHERE sync = ?", [sync], |row| {
-            row.get::<_, i64>(0)
-        })? as u64,
+        links: count("link")?,
+        outbox: count("segment")?,
         ..Totals::default()
     };
     let mut statement = db.prepare_cached(
