@@ -70,11 +70,20 @@ pub(super) struct Supervisor {
     news: watch::Receiver<News>,
     /// How much of that was known when the last turn began; `None`: nobody has looked yet.
     heard: Option<u64>,
-    /// The version that the last run was of, and the nudges that it knew of.
-    seen: Option<(crate::record::Fingerprint, u64)>,
+    /// What the last run was of.
+    seen: Option<Occasion>,
     last_turn: Option<Instant>,
     /// Overdue runs of a start are spread: none begins before this.
     not_before: Millis,
+}
+
+/// What a run was of: when any of it is another, what failed may not fail again.
+#[derive(Clone, Debug, PartialEq)]
+struct Occasion {
+    version: crate::record::Fingerprint,
+    nudges: u64,
+    /// What a person said about state of other systems.
+    state: Option<String>,
 }
 
 /// How a run ended.
@@ -226,10 +235,14 @@ impl Supervisor {
         request.filter(|_| turn == Turn::Scan).map(str::to_owned)
     }
 
-    /// Another version, or a nudge, gives a failed Sync a new chance.
+    /// Another version, a person's word, or a nudge gives a failed Sync a new chance.
     async fn look_at(&mut self, order: &Order, nudges: u64) {
-        let seen = (order.version, nudges);
-        if self.seen == Some(seen) {
+        let occasion = Occasion {
+            version: order.version,
+            nudges,
+            state: order.state.clone(),
+        };
+        if self.seen.as_ref() == Some(&occasion) {
             return;
         }
         if self.seen.is_none() {
@@ -242,7 +255,7 @@ impl Supervisor {
         } else {
             self.not_before = 0;
         }
-        self.seen = Some(seen);
+        self.seen = Some(occasion);
         self.failures = 0;
         let last = self.state.as_ref().and_then(|s| s.last_run.as_ref());
         if last.is_some_and(|run| run.outcome == "Failed") {
