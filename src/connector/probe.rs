@@ -10,7 +10,7 @@ use crate::expression::Scope;
 use crate::record::{Class, Failure};
 
 impl Connector {
-    /// Sends the Connection's probe once; `Ok` where it has none. Any answer but a 401 or a 5xx shows
+    /// Sends the Connection's probe once, also while the circuit is open; `Ok` where it has none. Any answer but a 401 or a 5xx shows
     /// that the system is there and takes the credential.
     pub async fn probe(&self) -> Result<(), Failure> {
         let Some(probe) = &self.inner.plan.probe else {
@@ -26,6 +26,7 @@ impl Connector {
         };
         let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
         let name = probe.request.path.source();
+        self.inner.circuit.hasten(Instant::now());
         match self.exchange(&prepared, Purpose::Get, name).await {
             Ok(_) => Ok(()),
             Err(failure) => match failure.class {

@@ -12,7 +12,7 @@ use super::conditions::{Draft, Outlook, Summary, Truth, conditions};
 use super::context::{Context, Credentials, connection_name};
 use super::index::{Kind, Target};
 use super::status::conditions_of;
-use crate::api::condition::{AUTHENTICATED, REACHABLE, reason};
+use crate::api::condition::{AUTHENTICATED, REACHABLE, find, reason};
 use crate::api::connection::{ConnectionStatus, WebhookStatus};
 use crate::intake::Endpoint;
 use crate::plan::connection::{ConnectionWithObjects, WebhookPlan};
@@ -52,13 +52,15 @@ pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Insta
             .site()
             .forget_credential(&connection_name(name))
             .await;
-        for sync in cx.users(name) {
-            cx.tasks.nudge(&super::context::sync_name(&sync));
-        }
+        nudge_users(cx, name);
     }
     apply(cx, name, &facts, &credentials, rotated);
     let before = cx.statuses.current(&target);
     let probed = cx.probes.result(&connection_name(name));
+    if probed.as_ref().is_some_and(|p| p.health == Health::Good) && was_in_trouble(&before) {
+        // What failed because of it need not wait for its next attempt.
+        nudge_users(cx, name);
+    }
     let now = Timestamp::now();
     let status = build(&facts, &credentials, probed.as_ref(), &before, now);
     cx.statuses.write(
@@ -69,6 +71,20 @@ pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Insta
     Ok(probed
         .filter(|p| p.health == Health::Unreachable)
         .map(|p| wake(&p, now)))
+}
+
+fn nudge_users(cx: &Context, name: &ResourceName) {
+    for sync in cx.users(name) {
+        cx.tasks.nudge(&super::context::sync_name(&sync));
+    }
+}
+
+/// Whether a status says that the system did not answer, or did not take the credential.
+fn was_in_trouble(status: &Value) -> bool {
+    let conditions = conditions_of(status);
+    [REACHABLE, AUTHENTICATED]
+        .into_iter()
+        .any(|kind| find(&conditions, kind).is_some_and(|c| c.status == "False"))
 }
 
 fn facts(cx: &Context, target: &Target) -> Option<Facts> {

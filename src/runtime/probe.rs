@@ -165,6 +165,9 @@ impl Probing {
             Ok(connector) => connector.probe().await,
             Err(failure) => Err(failure.clone()),
         };
+        let held_back = result
+            .as_ref()
+            .is_err_and(|failure| !failure.sent && failure.retry_after_ms.is_some());
         let (health, message) = match result {
             Ok(()) => (Health::Good, String::new()),
             Err(failure) => {
@@ -177,7 +180,9 @@ impl Probing {
             }
         };
         let changed = self.shows.send_if_modified(|shown| {
-            let same = |p: &Probed| p.health == health && p.message == message;
+            // Where nothing was sent because of what was known, nothing is new: how long it is still waited
+            // for would be another message each time.
+            let same = |p: &Probed| p.health == health && (held_back || p.message == message);
             if shown.as_ref().is_some_and(same) {
                 return false;
             }
