@@ -1,15 +1,15 @@
-//! The controller in a namespace of its own, and commands against it.
+//! The operator in a namespace of its own, and commands against it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use super::cluster::{ApiServer, text};
+use super::operator::Operator;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_syncline");
 
 pub struct Controller {
-    child: Child,
-    pub folder: tempfile::TempDir,
+    operator: Operator,
     pub namespace: String,
     kubeconfig: PathBuf,
 }
@@ -19,34 +19,20 @@ impl Controller {
     pub fn start(server: &ApiServer, hint: &str) -> Self {
         let namespace = server.namespace(hint);
         let roles = server.install_roles(&namespace, &[]);
-        let folder = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(BINARY)
-            .args(["controller", "--metrics-address", "127.0.0.1:0", "--state"])
-            .arg(folder.path().join("state"))
-            .env("KUBECONFIG", roles)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
         Self {
-            child,
-            folder,
+            operator: Operator::start(&roles, &[]),
             namespace,
             kubeconfig: server.kubeconfig(),
         }
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.operator.log()
     }
 
-    /// Where it serves its metrics, as soon as it says so.
-    pub fn address(&self) -> Option<String> {
-        let log = self.log();
-        let line = log.lines().find(|line| line.contains("serving /healthz"))?;
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(line["address"].as_str()?.to_owned())
+    /// What Prometheus would read.
+    pub fn metrics(&self) -> String {
+        self.operator.metrics()
     }
 
     /// Runs the program against the cluster as an administrator.
@@ -75,12 +61,5 @@ impl Controller {
             self.log()
         );
         said
-    }
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

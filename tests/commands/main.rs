@@ -4,6 +4,8 @@
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod controller;
+#[path = "../support/operator.rs"]
+mod operator;
 #[path = "../telemetry/systems.rs"]
 mod systems;
 

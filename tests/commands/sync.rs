@@ -1,7 +1,5 @@
 //! A run now, a rest, and what the controller says of a Sync, by the command line.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -53,7 +51,7 @@ fn a_sync_runs_now_rests_and_says_how_it_is() {
     let unknown = controller.expect(1, &["sync", "now", "other"]);
     assert!(unknown.contains("it has: items"), "{unknown}");
 
-    let metrics = scrape(&controller);
+    let metrics = controller.metrics();
     let namespace = &controller.namespace;
     for line in [
         format!(
@@ -79,7 +77,7 @@ fn a_sync_runs_now_rests_and_says_how_it_is() {
     }
     server.run(&["delete", "sync", "items", "--namespace", namespace]);
     eventually(BOUND, || {
-        let metrics = scrape(&controller);
+        let metrics = controller.metrics();
         (!metrics.contains(r#"sync="items""#))
             .then_some(())
             .ok_or(metrics)
@@ -107,15 +105,4 @@ fn kubectl_finds_it_as_a_plugin() {
         format!("namespace {namespace}: no Syncs\n"),
         "{output:?}"
     );
-}
-
-/// What Prometheus would read.
-fn scrape(controller: &Controller) -> String {
-    let address = controller.address().expect("it says where it serves");
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

@@ -4,6 +4,8 @@ mod bad;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod operator;
+#[path = "../support/operator.rs"]
+mod process;
 mod signer;
 mod world;
 

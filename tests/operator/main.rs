@@ -1,0 +1,21 @@
+//! The operator against a real kube-apiserver and etcd: the real controller under the chart's ServiceAccount,
+//! small real systems on loopback, a namespace for each row. Read the tests as the operator's specification.
+
+#[path = "../support/cluster.rs"]
+mod cluster;
+#[path = "../support/operator.rs"]
+mod operator;
+#[allow(dead_code)] // it can answer more than is asked for here
+#[path = "../badinput/server.rs"]
+mod server;
+
+mod api;
+mod manifests;
+mod stage;
+mod world;
+
+mod drift;
+mod kstatus;
+mod life;
+mod references;
+mod secrets;

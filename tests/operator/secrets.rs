@@ -1,0 +1,116 @@
+//! Credentials that change, that are wrong, that come and go.
+
+use super::manifests::{self, CRM_KEY};
+use super::stage::{BOUND, Stage, find, shared, status_of};
+
+#[test]
+fn a_rotated_secret_is_used_at_once_and_the_old_one_never_again() {
+    let stage = Stage::shared("rotated");
+    stage.apply_all();
+    stage.until_synced("people");
+    let before = shared().log().matches("leading").count();
+
+    // The vendor takes both for a while; nothing fails that could make anybody look.
+    stage.set_secret("crm-key", "crm-key-2");
+    stage.world.held().crm_key = "crm-key-2".into();
+    stage.world.held().people.insert("new".into(), "New".into());
+    stage.run("people");
+    stage.until_world("the new person", |held| held.agree());
+    let (old, new) = {
+        let held = stage.world.held();
+        (held.count("crm", CRM_KEY), held.count("crm", "crm-key-2"))
+    };
+    assert!(new > 0);
+
+    stage
+        .world
+        .held()
+        .people
+        .insert("p0000".into(), "Renamed".into());
+    stage.run("people");
+    let held = stage.world.held();
+    assert_eq!(held.agree(), Ok(()));
+    assert_eq!(held.count("crm", CRM_KEY), old, "the old key is sent again");
+    assert_eq!(
+        shared().log().matches("leading").count(),
+        before,
+        "no restart"
+    );
+}
+
+#[test]
+fn a_wrong_secret_stalls_with_advice_and_hammers_at_no_door() {
+    let stage = Stage::shared("wrong-secret");
+    stage.apply(&manifests::all(stage.world.port).replace("crm-key-1", "wrong"));
+    let message = stage.until_condition("Sync", "people", "Stalled", "True", "CredentialRejected");
+    assert!(message.contains("Secret crm-key"), "{message}");
+    assert!(!message.contains("wrong"), "{message}");
+    let sync = stage.get("Sync", "people");
+    assert_eq!(status_of(&sync, "Ready"), "False");
+    assert!(sync["status"]["nextAttemptTime"].is_string(), "{sync:#}");
+
+    let tried = stage.world.held().count("crm", "wrong");
+    stage.let_pass(5);
+    let asked = stage.world.held().count("crm", "wrong");
+    assert_eq!(asked, tried, "it goes on asking");
+    assert!(
+        tried <= 4,
+        "{tried} requests: more than may be under way at once"
+    );
+
+    stage.set_secret("crm-key", CRM_KEY);
+    stage.until_condition("Sync", "people", "Ready", "True", "Supervised");
+    stage.until_world("everybody", |held| held.agree());
+    assert!(find(&stage.get("Sync", "people"), "Stalled").is_none());
+}
+
+#[test]
+fn a_missing_secret_or_key_is_named_and_noticed_when_it_comes() {
+    let stage = Stage::shared("missing-secret");
+    let all = manifests::all(stage.world.port);
+    let (secrets, others) = all.split_at(manifests::secrets().len());
+    assert!(secrets.contains("stringData"));
+    stage.apply(others);
+    let message = stage.until_condition("Connection", "crm", "Ready", "False", "SecretMissing");
+    assert!(message.contains("crm-key"), "{message}");
+    let message = stage.until_condition("Sync", "people", "Ready", "False", "SecretMissing");
+    assert!(
+        message.contains("Connection ") && message.contains("-key"),
+        "{message}"
+    );
+    assert!(find(&stage.get("Sync", "people"), "Stalled").is_none());
+
+    let other_key = manifests::secrets().replace("value:", "other:");
+    stage.apply(&other_key);
+    let end = std::time::Instant::now() + BOUND;
+    loop {
+        let message = stage.until_condition("Connection", "crm", "Ready", "False", "SecretMissing");
+        if message.contains("key value: there is no such key") {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{message}");
+    }
+    stage.apply(&manifests::secrets());
+    stage.until_condition("Connection", "crm", "Ready", "True", "Configured");
+    stage.until_condition("Sync", "people", "Ready", "True", "Supervised");
+    stage.until_world("everybody", |held| held.agree());
+}
+
+#[test]
+fn a_deleted_secret_stops_its_syncs() {
+    let stage = Stage::shared("deleted-secret");
+    stage.apply_all();
+    stage.until_synced("people");
+    stage.delete("Secret", "crm-key");
+    let message = stage.until_condition("Sync", "people", "Ready", "False", "SecretMissing");
+    assert!(message.contains("crm-key"), "{message}");
+    let asked = stage.world.held().count("crm", CRM_KEY);
+    stage.world.held().people.insert("new".into(), "New".into());
+    stage.request("people");
+    stage.let_pass(3);
+    assert_eq!(stage.world.held().count("crm", CRM_KEY), asked);
+
+    stage.apply(&manifests::secrets());
+    stage.until_world("everybody", |held| held.agree());
+    stage.until_condition("Sync", "people", "Ready", "True", "Supervised");
+}
