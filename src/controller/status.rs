@@ -3,6 +3,7 @@
 //! already. Bounded by the number of resources. Filled by the reconcilers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::health::Health;
 use super::index::{Kind, Target};
 use super::watch::describe;
 use crate::api::crd::{GROUP, VERSION};
+use crate::plan::ResourceName;
 
 /// Owner of the fields of a status.
 pub const FIELD_MANAGER: &str = "syncline";
@@ -27,6 +29,8 @@ pub const WRITERS: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
+/// What an API server says of a server-side apply with a field that its definition lacks.
+const UNDECLARED: &str = "field not declared in schema";
 
 /// All statuses.
 pub struct Statuses {
@@ -38,6 +42,8 @@ pub struct Statuses {
     /// What is being written.
     flying: Mutex<HashMap<Target, Value>>,
     notify: Notify,
+    /// It was said that a definition is older than this program.
+    outdated: AtomicBool,
 }
 
 /// A status as the cluster has it: seen, or written by us.
@@ -78,6 +84,7 @@ impl Statuses {
             pending: Mutex::default(),
             flying: Mutex::default(),
             notify: Notify::new(),
+            outdated: AtomicBool::new(false),
         }
     }
 
@@ -218,18 +225,54 @@ impl Statuses {
     ) -> Result<Option<(String, Value)>, String> {
         let resource = resource(target.kind);
         let name = &target.name;
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &name.namespace, &resource);
+        // The uid makes a patch for a resource that was deleted and made again fail.
+        let metadata = json!({"name": name.name, "namespace": name.namespace, "uid": pending.uid});
         let body = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            // The uid makes a patch for a resource that was deleted and made again fail.
-            "metadata": {"name": name.name, "namespace": name.namespace, "uid": pending.uid},
+            "metadata": metadata,
             "status": pending.status,
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let patch = Patch::Apply(&body);
-        let work = api.patch_status(&name.name, &params, &patch);
+        match self
+            .patch_with(&resource, name, &params, &Patch::Apply(&body))
+            .await
+        {
+            Err(problem) if problem.contains(UNDECLARED) => {}
+            answer => return answer,
+        }
+        // What the definition doesn't know is dropped from a merge patch, not refused.
+        if !self.outdated.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the CustomResourceDefinition of {}s is older than this operator, so that statuses lack what is new: \
+                 upgrade it with `syncline crds | kubectl apply --server-side -f -`",
+                resource.kind
+            );
+        }
+        let before = self.known().get(target).map(|known| known.status.clone());
+        let before = serde_json::from_str(&before.unwrap_or_default()).unwrap_or(Value::Null);
+        let body = json!({
+            "metadata": {"uid": pending.uid},
+            "status": difference(&before, &pending.status),
+        });
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.patch_with(&resource, name, &params, &Patch::Merge(&body))
+            .await
+    }
+
+    async fn patch_with(
+        &self,
+        resource: &ApiResource,
+        name: &ResourceName,
+        params: &PatchParams,
+        patch: &Patch<&Value>,
+    ) -> Result<Option<(String, Value)>, String> {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &name.namespace, resource);
+        let work = api.patch_status(&name.name, params, patch);
         match tokio::time::timeout(TIMEOUT, work).await {
             Ok(Ok(object)) => {
                 let version = object.resource_version().unwrap_or_default();
@@ -241,6 +284,20 @@ impl Statuses {
             Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
         }
     }
+}
+
+/// The merge patch (RFC 7396) that makes `after` of `before`.
+fn difference(before: &Value, after: &Value) -> Value {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return after.clone();
+    };
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    let gone = gone.map(|key| (key.clone(), Value::Null));
+    let there = after.iter().map(|(key, value)| {
+        let before = before.get(key).unwrap_or(&Value::Null);
+        (key.clone(), difference(before, value))
+    });
+    gone.chain(there).collect()
 }
 
 /// The API of a kind.
@@ -262,4 +319,18 @@ pub fn show(target: &Target) -> String {
         target.name.namespace,
         target.name.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_takes_away_what_is_no_longer_said() {
+        let before = json!({"a": 1, "run": {"message": "no", "count": 2}, "list": [1, 2]});
+        let after = json!({"run": {"count": 3}, "list": [1], "new": {"deep": true}});
+        let wanted = json!({"a": null, "run": {"message": null, "count": 3}, "list": [1], "new": {"deep": true}});
+        assert_eq!(difference(&before, &after), wanted);
+        assert_eq!(difference(&Value::Null, &after), after);
+    }
 }

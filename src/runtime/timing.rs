@@ -8,6 +8,9 @@ use crate::state::{Millis, SyncState};
 
 /// The longest time until a failed worker is started again.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+/// The longest time until a system that could not be reached is tried again after its first failure, and ever.
+const FIRST_REACH: Duration = Duration::from_secs(5);
+const LONGEST_REACH: Duration = Duration::from_secs(300);
 /// Runs that are overdue at a start are spread over at most this.
 const LONGEST_JITTER: Duration = Duration::from_secs(60);
 
@@ -15,6 +18,16 @@ const LONGEST_JITTER: Duration = Duration::from_secs(60);
 pub fn restart_delay(failures: u32) -> Duration {
     let n = u64::from(failures.min(60));
     Duration::from_secs((n * n + n) * 60).min(LONGEST_DELAY)
+}
+
+/// The delay until a system that could not be reached is tried again, after so many failures in a row: it may be
+/// back in seconds, or away for hours. `chance` spreads those that failed together.
+pub fn reach_delay(failures: u32, chance: u64) -> Duration {
+    let ceiling = FIRST_REACH
+        .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)))
+        .min(LONGEST_REACH);
+    let half = ceiling / 2;
+    half + Duration::from_millis(chance % u64::try_from(half.as_millis()).unwrap_or(1).max(1))
 }
 
 /// A moment within the time that overdue runs are spread over: at most a tenth of the time between two.
@@ -73,6 +86,17 @@ mod tests {
     fn a_failed_worker_waits_n_squared_plus_n_minutes_up_to_an_hour() {
         let minutes: Vec<u64> = (0..10).map(|n| restart_delay(n).as_secs() / 60).collect();
         assert_eq!(minutes, [0, 2, 6, 12, 20, 30, 42, 56, 60, 60]);
+    }
+
+    #[test]
+    fn a_system_that_is_away_is_tried_in_seconds_first_and_within_five_minutes_for_ever() {
+        let most = |failures| reach_delay(failures, 149_999).as_secs_f64();
+        assert!((2.5..=5.0).contains(&reach_delay(1, 0).as_secs_f64()) && most(1) < 5.0);
+        assert!(reach_delay(4, 0) >= Duration::from_secs(20));
+        for failures in [7, 100, u32::MAX] {
+            assert!(reach_delay(failures, 0) >= Duration::from_secs(150));
+            assert!(most(failures) <= 300.0);
+        }
     }
 
     #[test]

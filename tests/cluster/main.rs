@@ -1,8 +1,13 @@
-//! The operator on real Kubernetes: first that the test cluster itself is one.
+//! The operator on real Kubernetes: that the test cluster itself is one, what the chart makes of it, and the way of
+//! a new user through the README.
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[allow(dead_code)] // it knows commands, too
+#[path = "../commands/controller.rs"]
+mod controller;
 
 mod chart;
+mod definitions;
 mod node;
 mod server;

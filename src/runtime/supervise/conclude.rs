@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Ended, GRACE, Supervisor, Turn};
 use crate::runtime::order::{Ailment, AilmentKind, Order, short};
-use crate::runtime::timing::restart_delay;
+use crate::runtime::timing::{reach_delay, restart_delay};
 use crate::state::{Millis, StoreError};
 use crate::worker::{RunError, now};
 
@@ -53,7 +53,10 @@ impl Supervisor {
         let after = |delay: Duration| at.saturating_add(delay.as_millis() as i64);
         let site = &self.shared.site;
         match kind {
-            AilmentKind::Unreachable => order.plan.trigger.runs.next(at).min(after(delay)),
+            AilmentKind::Unreachable => {
+                let delay = reach_delay(self.failures, getrandom::u64().unwrap_or(0));
+                order.plan.trigger.runs.next(at).min(after(delay))
+            }
             AilmentKind::CredentialRejected => {
                 let plan = &order.plan;
                 let rest = [&plan.source.connection, &plan.target.connection]
