@@ -80,6 +80,8 @@ struct Common {
     /// How it is logged; without it text on a terminal, otherwise and for the controller json
     #[arg(long, global = true, value_enum, env = "SYNCLINE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
+    #[command(flatten)]
+    again: hint::Again,
 }
 
 impl Common {
@@ -140,6 +142,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let output = cli.common.output;
+    cli.common.again.keep();
     let result = match cli.command {
         Command::Run(command) => wait(command.run(output)),
         Command::Preview(command) => wait(command.run(output)),

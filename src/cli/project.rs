@@ -1,16 +1,20 @@
 //! What `-f` names, ready to be run: manifests checked and compiled, credentials found. Used by the
 //! commands that talk to systems or look at state.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::Manifests;
-use super::manifest::{Finding, load};
+use super::cluster::Cluster;
+use super::manifest::{Finding, Loaded, load};
 use super::secrets::{Secrets, missing};
 use super::validate::run_tests;
 use crate::api::reference::DurationText;
-use crate::plan::{ConnectionPlan, ObjectPlan, Plan, check};
+use crate::plan::{
+    Checked, ConnectionPlan, ObjectPlan, Plan, ResourceName, Resources, check, connection_of,
+};
 
 /// How Syncs are run.
 #[derive(Debug, Args)]
@@ -56,15 +60,55 @@ impl Project {
 
     fn open_where(manifests: Manifests, matters: impl Fn(&Finding) -> bool) -> Option<Self> {
         let mut loaded = load(&manifests.files, &manifests.namespace);
-        let secrets = Secrets::new(std::mem::take(&mut loaded.secrets), manifests.secrets);
+        let values = std::mem::take(&mut loaded.secrets);
+        let secrets = Secrets::new(values, manifests.secrets);
         let mut checked = check(&loaded.resources);
-        run_tests(&mut checked);
         for (name, connection) in &checked.connections {
             let absent = missing(&connection.connection, &secrets);
             checked
                 .problems
                 .extend(absent.into_iter().map(|p| (name.namespace.clone(), p)));
         }
+        Self::of(loaded, checked, secrets, matters)
+    }
+
+    /// The same of what a cluster declares, with manifests in place of what has their names there. Only what
+    /// these Syncs need must be without errors; where none is named, everything.
+    ///
+    /// # Errors
+    /// The cluster cannot be read.
+    pub async fn open_declared(
+        cluster: &Cluster,
+        manifests: Manifests,
+        syncs: &[String],
+    ) -> anyhow::Result<Option<Self>> {
+        let mut loaded = match manifests.files.is_empty() {
+            true => Loaded::default(),
+            false => load(&manifests.files, &manifests.namespace),
+        };
+        let values = std::mem::take(&mut loaded.secrets);
+        let secrets = Secrets::new(values, manifests.secrets);
+        let mut declared = cluster.declared(&loaded.resources).await?;
+        let changed = std::mem::take(&mut loaded.resources);
+        declared.resources.replace_by(changed);
+        loaded.resources = declared.resources;
+        let mut checked = check(&loaded.resources);
+        checked.problems.extend(declared.problems);
+        let needed = needed_by(&loaded.resources, &manifests.namespace, syncs);
+        let matters = |finding: &Finding| {
+            let resource = &finding.problem.resource;
+            syncs.is_empty() || resource.is_empty() || needed.contains(resource)
+        };
+        Ok(Self::of(loaded, checked, secrets, matters))
+    }
+
+    fn of(
+        mut loaded: Loaded,
+        mut checked: Checked,
+        secrets: Secrets,
+        matters: impl Fn(&Finding) -> bool,
+    ) -> Option<Self> {
+        run_tests(&mut checked);
         let mut findings = std::mem::take(&mut loaded.findings);
         let problems = std::mem::take(&mut checked.problems);
         findings.extend(
@@ -73,10 +117,7 @@ impl Project {
                 .map(|(namespace, p)| loaded.place(&namespace, p)),
         );
         findings.retain(|finding| matters(finding));
-        for finding in &findings {
-            eprintln!("{finding}");
-        }
-        if findings.iter().any(|f| f.problem.is_error()) {
+        if complain(&findings) {
             return None;
         }
         let objects = checked
@@ -150,4 +191,31 @@ impl Project {
             )
         })
     }
+}
+
+/// Says what was found; whether an error is among it.
+pub fn complain(findings: &[Finding]) -> bool {
+    for finding in findings {
+        eprintln!("{finding}");
+    }
+    findings.iter().any(|f| f.problem.is_error())
+}
+
+/// The resources that these Syncs need, themselves among them, as problems name them.
+fn needed_by(resources: &Resources, namespace: &str, syncs: &[String]) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    for name in syncs {
+        needed.insert(format!("Sync/{name}"));
+        let Some(sync) = resources.syncs.get(&ResourceName::new(namespace, name)) else {
+            continue;
+        };
+        needed.insert(format!("Mapping/{}", sync.mapping_ref.name));
+        for end in [&sync.source.connection_ref, &sync.target.connection_ref] {
+            let connection = connection_of(namespace, end);
+            needed.insert(format!("Connection/{}", connection.name));
+        }
+        let lookups = sync.lookups.iter();
+        needed.extend(lookups.map(|lookup| format!("Sync/{}", lookup.sync_ref.name)));
+    }
+    needed
 }

@@ -30,6 +30,7 @@ use std::net::SocketAddr;
 
 pub use lease::NAME as LEASE;
 pub use run::{ControllerError, run};
+pub use secrets::ClusterSecrets;
 
 use crate::runtime::vault::KeySource;
 use crate::state::Location;

@@ -46,6 +46,29 @@ pub struct Resources {
     pub unusable: BTreeSet<(String, ResourceName)>,
 }
 
+impl Resources {
+    /// Takes over what `others` declares; of two of one name, theirs.
+    pub fn replace_by(&mut self, others: Self) {
+        let kinds = ["Connection", "Mapping", "Sync"];
+        let names = [
+            others.connections.keys().collect::<Vec<_>>(),
+            others.mappings.keys().collect(),
+            others.syncs.keys().collect(),
+        ];
+        for (kind, name) in kinds
+            .iter()
+            .zip(names)
+            .flat_map(|(k, n)| n.into_iter().map(move |n| (k, n)))
+        {
+            self.unusable.remove(&((*kind).to_owned(), name.clone()));
+        }
+        self.connections.extend(others.connections);
+        self.mappings.extend(others.mappings);
+        self.syncs.extend(others.syncs);
+        self.unusable.extend(others.unusable);
+    }
+}
+
 /// Connections and Mappings, compiled: each once, shared by the Syncs that use it.
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {

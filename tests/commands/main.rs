@@ -9,4 +9,5 @@ mod operator;
 #[path = "../telemetry/systems.rs"]
 mod systems;
 
+mod preview;
 mod sync;

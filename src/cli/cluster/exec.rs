@@ -9,10 +9,11 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Api;
 use kube::api::{AttachParams, AttachedProcess};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Cluster, within};
 use crate::cli::Exit;
+use crate::cli::hint::Again;
 use crate::controller::LEASE;
 
 /// The container and the program in it, as the chart and the Dockerfile name them.
@@ -21,18 +22,26 @@ const PROGRAM: &str = "/syncline";
 
 impl Cluster {
     /// Runs the program with these arguments in the leading Pod of `operator`, a namespace, and prints what it
-    /// prints.
+    /// prints; `again` is how a person calls it, for its hints, and `input` what it reads.
     ///
     /// # Errors
     /// No operator leads there, or the API server refuses.
-    pub async fn exec(&self, operator: &str, args: Vec<String>) -> anyhow::Result<Exit> {
+    pub async fn exec(
+        &self,
+        operator: &str,
+        args: Vec<String>,
+        again: &Again,
+        input: Option<String>,
+    ) -> anyhow::Result<Exit> {
         let pod = self.leader(operator).await?;
         let params = AttachParams::default()
             .container(CONTAINER)
-            .stdin(false)
+            .stdin(input.is_some())
             .stdout(true)
             .stderr(true);
-        let command = std::iter::once(PROGRAM.to_owned()).chain(args);
+        let mut command = vec![PROGRAM.to_owned()];
+        command.extend(again.flags());
+        command.extend(args);
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), operator);
         let process = within(pods.exec(&pod, command, &params))
             .await
@@ -41,7 +50,7 @@ impl Cluster {
                     "running a command in Pod {operator}/{pod}, which needs create on pods/exec"
                 )
             })?;
-        relay(process).await
+        relay(process, input).await
     }
 
     /// The Pod that leads: its name begins the identity that holds the Lease.
@@ -63,16 +72,28 @@ impl Cluster {
 }
 
 /// Prints what the command prints, as it comes, and takes over how it ends.
-async fn relay(mut process: AttachedProcess) -> anyhow::Result<Exit> {
+async fn relay(mut process: AttachedProcess, input: Option<String>) -> anyhow::Result<Exit> {
     let status = process.take_status();
     let (out, err) = (process.stdout(), process.stderr());
-    tokio::try_join!(copy(out, std::io::stdout()), copy(err, std::io::stderr()))?;
+    let fed = feed(process.stdin(), input.unwrap_or_default());
+    let (out, err) = (copy(out, std::io::stdout()), copy(err, std::io::stderr()));
+    tokio::try_join!(fed, out, err)?;
     let status = match status {
         Some(status) => status.await,
         None => None,
     };
     let _ = process.join().await;
     ended(status.as_ref())
+}
+
+/// Gives the command what it reads. One that doesn't want all of it has its reasons, and says them.
+async fn feed(to: Option<impl AsyncWrite + Unpin>, text: String) -> std::io::Result<()> {
+    if let Some(mut to) = to
+        && to.write_all(text.as_bytes()).await.is_ok()
+    {
+        let _ = to.shutdown().await;
+    }
+    Ok(())
 }
 
 async fn copy(from: Option<impl AsyncRead + Unpin>, mut to: impl Write) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! Commands that speak to a cluster, with the rights of whoever runs them.
-//! Used by `status`, `deadletters` and `sync`; decides nothing that the controller decides.
+//! Used by `status`, `preview`, `deadletters` and `sync`; decides nothing that the controller decides.
 
+pub mod declared;
 pub mod exec;
 pub mod status;
 pub mod sync;
@@ -52,7 +53,19 @@ impl ClusterArgs {
         self.kubeconfig.is_some() || self.context.is_some() || is_plugin()
     }
 
-    /// Connects; `namespace` wins over that of the context.
+    /// The flags that say the same again, for a command that somebody is to type.
+    pub fn again(&self) -> Vec<String> {
+        let file = self
+            .kubeconfig
+            .iter()
+            .map(|file| file.display().to_string());
+        let file = file.flat_map(|file| ["--kubeconfig".to_owned(), file]);
+        let context = self.context.iter().cloned();
+        let context = context.flat_map(|context| ["--context".to_owned(), context]);
+        file.chain(context).collect()
+    }
+
+    /// Connects; `namespace` wins over that of the context. In a Pod, to the cluster that it is in.
     ///
     /// # Errors
     /// A kubeconfig that is missing or cannot be used.
@@ -70,7 +83,10 @@ impl ClusterArgs {
                     .with_context(|| format!("--kubeconfig {}", file.display()))?;
                 Config::from_custom_kubeconfig(kubeconfig, &options).await
             }
-            None => Config::from_kubeconfig(&options).await,
+            None => match Config::from_kubeconfig(&options).await {
+                Err(error) => Config::incluster().map_err(|_| error),
+                config => config,
+            },
         }
         .context("no cluster: name a kubeconfig with --kubeconfig or KUBECONFIG")?;
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();

@@ -14,6 +14,7 @@ use super::{Cluster, ClusterArgs, within};
 use crate::api::condition::REQUESTED_AT;
 use crate::api::reference::DurationText;
 use crate::cli::Exit;
+use crate::cli::hint::program;
 use crate::cli::output::{OutputFormat, print, print_json};
 
 /// Who wrote it, as managedFields show it.
@@ -117,7 +118,10 @@ impl Now {
             .find(rests)
             .and_then(|s| s.metadata.name.as_ref())
         {
-            anyhow::bail!("Sync {name} is suspended: `syncline sync resume {name}` comes first");
+            anyhow::bail!(
+                "Sync {name} is suspended: `{} sync resume {name}` comes first",
+                program()
+            );
         }
         // A moment, as Flux has it: any new value is a new request.
         let moment = jiff::Timestamp::now().to_string();
@@ -163,7 +167,8 @@ async fn wait(
         Ok(Ok(None)) => anyhow::bail!("Sync {name} was deleted meanwhile"),
         Ok(Err(error)) => Err(error).with_context(|| format!("watching Sync {name}")),
         Err(_) => anyhow::bail!(
-            "Sync {name}: no run has ended within the time of --timeout; is a controller running, and is the Sync Ready? `syncline status` says more"
+            "Sync {name}: no run has ended within the time of --timeout; is a controller running, and is the Sync Ready? `{} status` says more",
+            program()
         ),
     }
 }

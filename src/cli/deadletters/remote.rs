@@ -3,6 +3,7 @@
 
 use super::{Command, DeadLetters, Discard, Replay, Selection};
 use crate::cli::Exit;
+use crate::cli::hint::Again;
 use crate::cli::output::OutputFormat;
 
 impl DeadLetters {
@@ -12,7 +13,12 @@ impl DeadLetters {
         let operator = place.operator_namespace.as_deref();
         let operator = operator.unwrap_or(&cluster.namespace).to_owned();
         let words = words(&self.command, &cluster.namespace, output);
-        cluster.exec(&operator, words).await
+        let again = Again::new(
+            &place.cluster,
+            &cluster.namespace,
+            place.operator_namespace.as_deref(),
+        );
+        cluster.exec(&operator, words, &again, None).await
     }
 }
 

@@ -77,30 +77,60 @@ impl fmt::Display for Finding {
 
 /// Loads the manifests that `paths` name; `namespace` is for resources without one.
 pub fn load(paths: &[PathBuf], namespace: &str) -> Loaded {
-    let (sources, errors) = read_all(paths);
-    let complete = errors.is_empty();
-    let mut loader = Loader {
-        namespace,
-        kinds: Kinds::new(),
-        loaded: Loaded::default(),
-    };
-    let named = |message: String| Finding {
-        file: None,
-        line: None,
-        column: None,
-        problem: Problem::error("", "", message),
-    };
-    loader.loaded.findings.extend(errors.into_iter().map(named));
-    for source in &sources {
-        loader.source(source);
-    }
-    let mut loaded = loader.loaded;
-    if complete && loaded.origins.is_empty() && loaded.findings.is_empty() {
+    Texts::read(paths).load(namespace)
+}
+
+/// What stands in the files that `-f` names.
+pub struct Texts {
+    sources: Vec<Source>,
+    /// What could not be read.
+    errors: Vec<String>,
+    /// What was named.
+    names: String,
+}
+
+impl Texts {
+    pub fn read(paths: &[PathBuf]) -> Self {
+        let (sources, errors) = read_all(paths);
         let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
-        let message = format!("{}: no Connection, Mapping or Sync here", names.join(", "));
-        loaded.findings.push(named(message));
+        Self {
+            sources,
+            errors,
+            names: names.join(", "),
+        }
     }
-    loaded
+
+    /// All documents as one stream.
+    pub fn joined(&self) -> String {
+        let texts: Vec<&str> = self.sources.iter().map(|s| s.text.as_str()).collect();
+        texts.join("\n---\n")
+    }
+
+    /// The resources; `namespace` is for those without one.
+    pub fn load(&self, namespace: &str) -> Loaded {
+        let mut loader = Loader {
+            namespace,
+            kinds: Kinds::new(),
+            loaded: Loaded::default(),
+        };
+        let named = |message: String| Finding {
+            file: None,
+            line: None,
+            column: None,
+            problem: Problem::error("", "", message),
+        };
+        let errors = self.errors.iter().cloned().map(named);
+        loader.loaded.findings.extend(errors);
+        for source in &self.sources {
+            loader.source(source);
+        }
+        let mut loaded = loader.loaded;
+        if self.errors.is_empty() && loaded.origins.is_empty() && loaded.findings.is_empty() {
+            let message = format!("{}: no Connection, Mapping or Sync here", self.names);
+            loaded.findings.push(named(message));
+        }
+        loaded
+    }
 }
 
 impl Loaded {

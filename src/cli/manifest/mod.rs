@@ -14,5 +14,5 @@ mod yaml;
 #[cfg(test)]
 mod yaml_tests;
 
-pub use load::{Finding, Loaded, Origin, load};
+pub use load::{Finding, Loaded, Origin, Texts, load};
 pub use node::Position;
