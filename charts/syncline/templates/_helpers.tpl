@@ -79,3 +79,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* The kind of what runs the operator: with a volume of its own, or with a database that several may share. */}}
+{{- define "syncline.workload" -}}
+{{- if .Values.state.postgres.secretName }}Deployment{{ else }}StatefulSet{{ end }}
+{{- end }}
