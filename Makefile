@@ -1,5 +1,5 @@
 # Thin: every line is a command that also works by itself.
-.PHONY: demo test lint bench generate cluster cluster-stop images
+.PHONY: demo test lint bench bench-scale generate cluster cluster-stop images
 
 demo: ## two demo systems come into step
 	examples/demo.sh
@@ -11,7 +11,10 @@ lint: ## format, clippy, licences
 	.ci/lint
 
 bench: ## speed and memory against a program written by hand
-	cargo bench
+	cargo bench --bench throughput --bench restart
+
+bench-scale: ## the controller at a thousand and ten thousand Syncs, on a real API server: half an hour
+	cargo bench --bench scale
 
 generate: ## rewrite what is generated from the code
 	UPDATE=1 cargo test --test house
