@@ -291,6 +291,18 @@ pub enum Verb {
     Create,
     Update,
     Upsert,
+    Delete,
+}
+
+/// Why a source record is not to be in the target any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Removal {
+    /// The source says that it was deleted: a tombstone.
+    Deleted,
+    /// The source does not have it any more.
+    Absent,
+    /// It is there and the Sync's `where` does not admit it any more.
+    Left,
 }
 
 /// What an answer of a system means for the engine (design: "Classification of answers").

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod crd;
 pub mod mapping;
 pub mod reference;
+mod removal;
 pub mod status;
 pub mod sync;
 mod yaml;

@@ -90,6 +90,8 @@ pub struct RunCounts {
     pub created: i64,
     /// Records updated in the target.
     pub updated: i64,
+    /// Records deleted in the target.
+    pub deleted: i64,
     /// Records that the target had already.
     pub unchanged: i64,
     /// Records left out by `where`, `write.mode` or `match`.
@@ -115,4 +117,8 @@ pub struct GuaranteeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub upsert: Option<String>,
+    /// Of deletes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub delete: Option<String>,
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reference::{ConnectionRef, DurationText, LocalRef};
+pub use super::removal::*;
 pub use super::status::*;
 
 /// One flow of records from an object of one Connection to an object of another.
@@ -286,6 +287,13 @@ pub struct WriteSpec {
     /// What happens to a create that may or may not have arrived and cannot be looked up. Default: Hold.
     #[serde(default)]
     pub on_ambiguous: OnAmbiguous,
+    /// What becomes of a target record whose source record was deleted. Default: ignore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_delete: Option<RemovalSpec>,
+    /// What becomes of a target record whose source record `source.where` does not admit any more. Default:
+    /// ignore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_leave: Option<RemovalSpec>,
 }
 
 /// Which writes are made.

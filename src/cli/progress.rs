@@ -128,6 +128,7 @@ fn figures(progress: &Progress) -> String {
     let named = [
         (&progress.created, "created"),
         (&progress.updated, "updated"),
+        (&progress.deleted, "deleted"),
         (&progress.unchanged, "unchanged"),
         (&progress.skipped, "skipped"),
         (&progress.superseded, "superseded"),
@@ -151,6 +152,7 @@ fn line(sync: &SyncName, progress: &Progress) -> serde_json::Value {
             "read": value(&progress.read),
             "created": value(&progress.created),
             "updated": value(&progress.updated),
+            "deleted": value(&progress.deleted),
             "unchanged": value(&progress.unchanged),
             "skipped": value(&progress.skipped),
             "superseded": value(&progress.superseded),

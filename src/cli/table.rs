@@ -30,7 +30,8 @@ pub fn numbers(table: &mut Table, from: usize) {
 
 /// Columns that only stand there when somebody has something in them.
 type Figures = fn(&Finished) -> u64;
-const RARE: [(&str, Figures); 2] = [
+const RARE: [(&str, Figures); 3] = [
+    ("DELETED", |one| one.report.counts.deleted),
     ("SUPERSEDED", |one| one.report.counts.superseded),
     ("RETRYING", |one| one.totals.retrying + one.totals.unknown),
 ];

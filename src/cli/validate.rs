@@ -198,12 +198,18 @@ fn explain(guarantees: Guarantees) -> impl Iterator<Item = String> {
         create,
         update,
         upsert,
+        delete,
     } = guarantees;
-    [("create", create), ("update", update), ("upsert", upsert)]
-        .into_iter()
-        .filter_map(|(name, guarantee): (_, Option<Guarantee>)| {
-            let guarantee = guarantee?;
-            let name_of = guarantee.to_string();
-            Some(format!("   {name}: {name_of:<14} {}", guarantee.meaning()))
-        })
+    [
+        ("create", create),
+        ("update", update),
+        ("upsert", upsert),
+        ("delete", delete),
+    ]
+    .into_iter()
+    .filter_map(|(name, guarantee): (_, Option<Guarantee>)| {
+        let guarantee = guarantee?;
+        let name_of = guarantee.to_string();
+        Some(format!("   {name}: {name_of:<14} {}", guarantee.meaning()))
+    })
 }

@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     Create,
     Update,
     Upsert,
+    Delete,
 }
 
 impl Purpose {
@@ -183,7 +184,7 @@ pub(super) fn by_status(purpose: Purpose, status: StatusCode, headers: &HeaderMa
         401 => Class::Authentication,
         403 => Class::Forbidden,
         404 | 410 => match purpose {
-            Purpose::Get | Purpose::Update => Class::Gone,
+            Purpose::Get | Purpose::Update | Purpose::Delete => Class::Gone,
             // Nothing is found at all at the path of a list or a search: the path is wrong.
             Purpose::List | Purpose::Find => Class::Configuration,
             Purpose::Create | Purpose::Upsert => Class::Permanent,
@@ -266,7 +267,7 @@ mod tests {
         let table: &[Row<'_>] = &[
             (
                 &[408, 425, 500, 502, 503, 504, 599],
-                &[List, Get, Find, Update, Upsert],
+                &[List, Get, Find, Update, Upsert, Delete],
                 none,
                 Transient,
             ),
@@ -293,14 +294,14 @@ mod tests {
             (&[401], &[List, Get, Create, Update], none, Authentication),
             (
                 &[400, 413, 415, 422, 405, 402],
-                &[List, Create, Update, Upsert],
+                &[List, Create, Update, Upsert, Delete],
                 none,
                 Permanent,
             ),
-            (&[404, 410], &[Get, Update], none, Gone),
+            (&[404, 410], &[Get, Update, Delete], none, Gone),
             (&[404, 410], &[List, Find], none, Configuration),
             (&[404], &[Create, Upsert], none, Permanent),
-            (&[409], &[Update, Upsert], none, VersionConflict),
+            (&[409], &[Update, Upsert, Delete], none, VersionConflict),
             (&[412], &[Update, Upsert, Create], none, VersionConflict),
             (&[409], &[Create], none, AlreadyExists),
             (

@@ -15,12 +15,12 @@ use crate::plan::ObjectPlan;
 use crate::plan::connection::{BatchPlan, InjectionPlan, Operation, read_id};
 use crate::record::{Class, Failure};
 
-/// What the three kinds of writes have in common.
+/// What all kinds of writes have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'a> {
     pub purpose: Purpose,
     pub operation: &'a Operation,
-    /// Where the key's fields stand in the answer or in a batch's result; none for updates.
+    /// Where the key's fields stand in the answer or in a batch's result; none for updates and deletes.
     pub ids: &'a [Path],
     pub batch: Option<&'a BatchPlan>,
     idempotency: Option<&'a InjectionPlan>,
@@ -61,6 +61,13 @@ impl<'a> Shape<'a> {
                     idempotency: None,
                 }
             }
+            Verb::Delete => Self {
+                purpose: Purpose::Delete,
+                operation: object.delete.as_ref()?,
+                ids: &[],
+                batch: None,
+                idempotency: None,
+            },
         })
     }
 }
@@ -86,6 +93,7 @@ impl Connector {
                 Verb::Create => "create",
                 Verb::Update => "update",
                 Verb::Upsert => "upsert",
+                Verb::Delete => "delete",
             };
             return Err(self.missing(object, name));
         };
@@ -121,6 +129,7 @@ impl Connector {
             Verb::Update if !access.update => Err(self.no_access("Update")),
             Verb::Upsert if !access.create => Err(self.no_access("Create")),
             Verb::Upsert if !access.update => Err(self.no_access("Update")),
+            Verb::Delete if !access.delete => Err(self.no_access("Delete")),
             _ => Ok(()),
         }
     }
@@ -137,8 +146,8 @@ impl Connector {
         let operation = shape.operation;
         let key = match item.id {
             Some(id) => Some(self.key_scope(object, id)?),
-            None if shape.purpose == Purpose::Update => {
-                return Err(self.wrong(operation, "an update needs the target record's id"));
+            None if matches!(shape.purpose, Purpose::Update | Purpose::Delete) => {
+                return Err(self.wrong(operation, "it needs the target record's id"));
             }
             None => None,
         };

@@ -193,6 +193,7 @@ fn last_run(report: &RunReport) -> LastRun {
             read: number(counts.read),
             created: number(counts.created),
             updated: number(counts.updated),
+            deleted: number(counts.deleted),
             unchanged: number(counts.unchanged),
             skipped: number(counts.skipped),
             dead: number(counts.dead),
@@ -206,6 +207,7 @@ fn guarantees(plan: &Plan) -> GuaranteeStatus {
         create: text(plan.guarantees.create),
         update: text(plan.guarantees.update),
         upsert: text(plan.guarantees.upsert),
+        delete: text(plan.guarantees.delete),
     }
 }
 

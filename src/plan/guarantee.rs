@@ -40,6 +40,7 @@ pub(super) fn guarantees(
         create,
         update,
         upsert,
+        delete: write.removals.deletes().then_some(Guarantee::Repeatable),
     }
 }
 

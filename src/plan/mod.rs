@@ -5,6 +5,7 @@ pub mod connection;
 mod guarantee;
 mod lookups;
 mod operations;
+mod removal;
 mod resources;
 mod schedule;
 pub mod suggest;
@@ -25,6 +26,7 @@ use crate::record::{Fingerprint, SyncName};
 
 pub use crate::api::sync::{OnAmbiguous, OnGone, OnMany, OnNone, OnShared, WriteMode};
 pub use connection::{AuthPlan, ConnectionPlan, Grant, ObjectPlan};
+pub use removal::{RemovalPlan, RemovalPlans};
 pub use schedule::Schedule;
 pub use validate::{
     Checked, Compiled, ResourceName, Resources, check, compile, compile_connection,
@@ -177,6 +179,8 @@ pub struct WritePlan {
     pub mode: WriteMode,
     pub on_gone: OnGone,
     pub on_ambiguous: OnAmbiguous,
+    /// What becomes of target records whose source records are gone, or have left.
+    pub removals: RemovalPlans,
 }
 
 /// What can be promised about sending an operation again, from weakest wish to strongest fact.
@@ -209,6 +213,7 @@ pub struct Guarantees {
     pub create: Option<Guarantee>,
     pub update: Option<Guarantee>,
     pub upsert: Option<Guarantee>,
+    pub delete: Option<Guarantee>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::guarantee::{check_blind, guarantees};
 use super::operations::{check_find, check_natural_key, check_source, check_target};
+use super::removal::{check_removals, compile_removals};
 use super::suggest::hint;
 use super::validate::{Parts, ResourceName, SyncChecker};
 use super::{
@@ -61,8 +62,10 @@ pub(super) fn compile_sync(
         mode: spec.write.mode,
         on_gone: spec.write.on_gone,
         on_ambiguous: spec.write.on_ambiguous,
+        removals: compile_removals(spec),
     };
     check_target(&target, &write, matching.as_ref(), checker);
+    check_removals(&source, &target, &write, filter.is_some(), checker);
     check_find(&target.object, matching.as_ref(), checker);
     check_natural_key(&source.object, &target.object, checker);
     let guarantees = guarantees(&target.object, &write, matching.as_ref());

@@ -177,6 +177,7 @@ fn operations_give_the_guarantees_that_they_can_keep() {
             create,
             update,
             upsert,
+            delete: None,
         };
         assert_eq!(plan(|all| change(all)).guarantees, wanted, "{case}");
     }

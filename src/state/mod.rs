@@ -92,6 +92,8 @@ pub struct Counts {
     pub read: u64,
     pub created: u64,
     pub updated: u64,
+    /// Records that were deleted in the target.
+    pub deleted: u64,
     pub unchanged: u64,
     pub skipped: u64,
     pub superseded: u64,
@@ -128,6 +130,41 @@ pub struct Link {
     pub matching: Option<i64>,
     /// One hash for each field sent, for `sends: ChangedFields`; empty otherwise.
     pub fields: Vec<u8>,
+    /// The Sync made the target record; it did not find it there.
+    pub own: bool,
+    /// Whether the source record is there.
+    pub presence: Presence,
+}
+
+/// Whether a linked source record is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    #[default]
+    Here,
+    /// It is gone or has left, and what was to be done about it in the target is done.
+    Removed,
+}
+
+impl Link {
+    /// `own` and `presence` as one number: the lowest bit says `own`, the rest 0 for here and 1 for removed. What
+    /// older tables don't say is 0.
+    pub(crate) fn standing(&self) -> i64 {
+        let presence = match self.presence {
+            Presence::Here => 0,
+            Presence::Removed => 1,
+        };
+        presence << 1 | i64::from(self.own)
+    }
+
+    /// The reverse of [`Link::standing`].
+    pub(crate) fn read_standing(standing: Option<i64>) -> (bool, Presence) {
+        let standing = standing.unwrap_or_default();
+        let presence = match standing >> 1 {
+            0 => Presence::Here,
+            _ => Presence::Removed,
+        };
+        (standing & 1 == 1, presence)
+    }
 }
 
 /// The state of a record that is neither applied nor simply in the outbox.
@@ -209,6 +246,10 @@ pub struct Detail {
     pub replayed: bool,
     /// The target record it is linked to.
     pub target: Option<TargetId>,
+    /// A write of an unlinked record may have arrived, so that the target may have it under an id that is not
+    /// known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub perhaps_there: bool,
     /// The link that it waits for, and the Sync that makes it. A waiting record without it waits
     /// until no other record with its match value is in doubt.
     pub awaits: Option<Awaited>,
@@ -279,6 +320,8 @@ pub mod mark {
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     pub links: u64,
+    /// Links of records that are gone or have left, kept so that older versions are told from newer ones.
+    pub removed: u64,
     pub retrying: u64,
     pub unknown: u64,
     pub waiting: u64,

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::record::{Fingerprint, Key, Moment};
+use crate::record::{Fingerprint, Key, Moment, Removal};
 
 /// One version of one record, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Entry {
     pub body: Bytes,
     /// The values of `${source.…}` in the target's operations, JSON object text; empty for none.
     pub params: Bytes,
+    /// The record is not to be in the target any more, and why; `source` is the last word about it.
+    pub removal: Option<Removal>,
 }
 
 impl Entry {
@@ -42,7 +44,9 @@ impl Entry {
 #[error("a stored segment is damaged at byte {0}")]
 pub struct Damaged(pub usize);
 
-const FORMAT: u8 = 1;
+/// The first byte. Format 1 knew no removals.
+const FORMAT: u8 = 2;
+const WITHOUT_REMOVALS: u8 = 1;
 
 /// Encodes the entries of a page.
 pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u8> {
@@ -79,6 +83,12 @@ pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u8> {
         put(&mut out, &entry.source);
         put(&mut out, &entry.body);
         put(&mut out, &entry.params);
+        out.push(match entry.removal {
+            None => 0,
+            Some(Removal::Deleted) => 1,
+            Some(Removal::Absent) => 2,
+            Some(Removal::Left) => 3,
+        });
     }
     out
 }
@@ -97,12 +107,14 @@ pub fn decode(bytes: impl Into<Bytes>) -> Result<Vec<Entry>, Damaged> {
         bytes: &bytes,
         at: 0,
     };
-    if reader.array::<1>()? != [FORMAT] {
-        return Err(Damaged(0));
-    }
+    let removals = match reader.array::<1>()? {
+        [FORMAT] => true,
+        [WITHOUT_REMOVALS] => false,
+        _ => return Err(Damaged(0)),
+    };
     let mut entries = Vec::new();
     while reader.at < bytes.len() {
-        entries.push(reader.entry()?);
+        entries.push(reader.entry(removals)?);
     }
     Ok(entries)
 }
@@ -139,7 +151,17 @@ impl Reader<'_> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Damaged(at))
     }
 
-    fn entry(&mut self) -> Result<Entry, Damaged> {
+    fn removal(&mut self) -> Result<Option<Removal>, Damaged> {
+        Ok(match self.array::<1>()? {
+            [0] => None,
+            [1] => Some(Removal::Deleted),
+            [2] => Some(Removal::Absent),
+            [3] => Some(Removal::Left),
+            _ => return Err(Damaged(self.at)),
+        })
+    }
+
+    fn entry(&mut self, removals: bool) -> Result<Entry, Damaged> {
         let key = Key::from_text(self.text()?);
         let raw = Fingerprint(u128::from_be_bytes(self.array()?));
         let mapped = Fingerprint(u128::from_be_bytes(self.array()?));
@@ -166,6 +188,10 @@ impl Reader<'_> {
             source: self.bytes()?,
             body: self.bytes()?,
             params: self.bytes()?,
+            removal: match removals {
+                true => self.removal()?,
+                false => None,
+            },
         })
     }
 }
@@ -193,9 +219,15 @@ mod tests {
             blob(),
             blob(),
             blob(),
+            prop::sample::select(vec![
+                None,
+                Some(Removal::Deleted),
+                Some(Removal::Absent),
+                Some(Removal::Left),
+            ]),
         )
             .prop_map(
-                |(key, raw, moment, matching, token, seen, source, body, params)| Entry {
+                |(key, raw, moment, matching, token, seen, source, body, params, removal)| Entry {
                     key: Key::from_text(key),
                     raw: Fingerprint(raw),
                     mapped: Fingerprint(!raw),
@@ -206,6 +238,7 @@ mod tests {
                     source,
                     body,
                     params,
+                    removal,
                 },
             )
     }
@@ -220,6 +253,26 @@ mod tests {
         fn a_damaged_segment_is_an_error_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
             let _ = decode(bytes);
         }
+    }
+
+    #[test]
+    fn what_was_kept_before_there_were_removals_is_read() {
+        let entry = Entry {
+            key: Key::from_text("a"),
+            raw: Fingerprint(1),
+            mapped: Fingerprint(2),
+            moment: None,
+            matching: None,
+            token: [3; 16],
+            seen: 4,
+            source: Bytes::from_static(b"{}"),
+            body: Bytes::from_static(b"{}"),
+            params: Bytes::new(),
+            removal: None,
+        };
+        let mut old = encode([&entry]);
+        (old[0], _) = (WITHOUT_REMOVALS, old.pop());
+        assert_eq!(decode(old), Ok(vec![entry]));
     }
 
     #[test]

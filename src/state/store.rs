@@ -105,11 +105,12 @@ pub trait Store: Send + Sync {
         except: &Key,
     ) -> BoxFuture<'_, Result<Option<Holder>, StoreError>>;
 
-    /// A source record that is linked to this target record; only for Syncs with `match`.
+    /// A source record other than `except` that is linked to this target record; only for Syncs with `match`.
     fn by_target(
         &self,
         session: &Session,
         target: &TargetId,
+        except: &Key,
     ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
 
     /// At most `limit` exceptions.

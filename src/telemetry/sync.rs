@@ -14,6 +14,7 @@ pub struct Seen {
     pub read: u64,
     pub created: u64,
     pub updated: u64,
+    pub deleted: u64,
     pub unchanged: u64,
     pub skipped: u64,
     pub superseded: u64,
@@ -21,10 +22,11 @@ pub struct Seen {
 }
 
 /// The label of each figure of [`Seen`], in order.
-pub(super) const OUTCOMES: [&str; 7] = [
+pub(super) const OUTCOMES: [&str; 8] = [
     "read",
     "created",
     "updated",
+    "deleted",
     "unchanged",
     "skipped",
     "superseded",
@@ -37,6 +39,7 @@ impl Seen {
             self.read,
             self.created,
             self.updated,
+            self.deleted,
             self.unchanged,
             self.skipped,
             self.superseded,

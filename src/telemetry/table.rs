@@ -46,7 +46,7 @@ macro_rules! families {
 
 families! {
     SYNC_RECORDS = Counter "sync_records" ["namespace", "sync", "outcome"]
-        "Records by what became of them: read from the source, then created, updated, unchanged, skipped, superseded by a newer version, or dead (a dead letter was made)";
+        "Records by what became of them: read from the source, then created, updated, deleted, unchanged, skipped, superseded by a newer version, or dead (a dead letter was made)";
     SYNC_RECORDS_OPEN = Gauge "sync_records_open" ["namespace", "sync", "state"]
         "Records that are not settled: in_flight now, retrying after a failure that may pass, unknown (no answer to a create is known), waiting for a link of another Sync";
     SYNC_DEAD_LETTERS = Gauge "sync_dead_letters" ["namespace", "sync", "reason"]

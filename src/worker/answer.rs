@@ -41,7 +41,10 @@ impl Worker {
 
     fn applied(&mut self, id: FlightId, verb: Verb, done: Done) {
         let flight = self.flights.get(id);
-        let created = verb == Verb::Create || (verb == Verb::Upsert && !flight.base.exists);
+        if flight.entry.removal.is_some() {
+            return self.removed(id, verb, done.before);
+        }
+        let created = verb == Verb::Create || (verb == Verb::Upsert && flight.base.is_new());
         let target = done.id.or_else(|| flight.base.target.clone());
         self.conclude(Outcome {
             id,
@@ -54,6 +57,15 @@ impl Worker {
     }
 
     fn failed(&mut self, id: FlightId, verb: Verb, failure: &Failure, batched: bool) {
+        let flight = self.flights.get_mut(id);
+        if flight.entry.removal.is_some() && failure.class == Class::Gone {
+            return self.gone_already(id, verb, failure);
+        }
+        let unsure = matches!(
+            failure.class,
+            Class::Transient | Class::Ambiguous | Class::InFlight
+        );
+        flight.perhaps_there |= unsure && failure.sent && flight.base.target.is_none();
         let flight = self.flights.get(id);
         let at = now();
         let since = if flight.detail.since == 0 {

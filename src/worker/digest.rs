@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::connector::Page;
 use crate::mapping::Links;
 use crate::plan::Plan;
-use crate::record::{Key, Moment};
+use crate::record::{Key, Moment, Removal};
 use crate::state::{Known, Session, Store, StoreError};
 
 use super::fresh::Fresh;
@@ -51,29 +51,60 @@ pub enum Origin {
     },
 }
 
+/// Whether a record that was seen takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Here,
+    /// It is a tombstone.
+    Deleted,
+    /// The Sync's `where` says no.
+    Left,
+    /// The Sync's `where` cannot be told: it takes no part, and nothing is removed because of that.
+    Unclear,
+}
+
+impl Standing {
+    /// Why the record is not to be in the target.
+    pub fn removal(self) -> Option<Removal> {
+        match self {
+            Self::Deleted => Some(Removal::Deleted),
+            Self::Left => Some(Removal::Left),
+            Self::Here | Self::Unclear => None,
+        }
+    }
+}
+
 /// A record that may have to be written.
 pub struct Candidate {
     pub seen: Seen,
     pub known: Known,
-    /// What the Sync's `where` says; unknown until somebody needs it.
-    excluded: Option<bool>,
+    /// Unknown until somebody needs it.
+    standing: Option<Standing>,
     prepared: Option<Prepared>,
 }
 
 impl Candidate {
-    /// Whether the Sync's `where` leaves this record out. An error of the expression is a no; what cannot
-    /// be parsed becomes a dead letter.
-    pub fn excluded(&mut self, plan: &Plan) -> bool {
-        let seen = &self.seen;
-        let test = || match &plan.filter {
-            Some(filter) => {
-                let record = seen.value();
-                let kept = || filter.test(&[("record", record)]).unwrap_or(false);
-                seen.problem().is_none() && !kept()
+    /// Whether the record takes part. What cannot be parsed does, and becomes a dead letter.
+    pub fn standing(&mut self, plan: &Plan) -> Standing {
+        let (seen, deleted) = (&self.seen, plan.source.object.deleted.as_ref());
+        let test = || {
+            if deleted.is_none() && plan.filter.is_none() {
+                return Standing::Here;
             }
-            None => false,
+            let record = [("record", seen.value())];
+            if seen.problem().is_some() {
+                return Standing::Here;
+            }
+            if deleted.is_some_and(|deleted| deleted.test(&record).unwrap_or(false)) {
+                return Standing::Deleted;
+            }
+            match plan.filter.as_ref().map(|filter| filter.test(&record)) {
+                None | Some(Ok(true)) => Standing::Here,
+                Some(Ok(false)) => Standing::Left,
+                Some(Err(_)) => Standing::Unclear,
+            }
         };
-        *self.excluded.get_or_insert_with(test)
+        *self.standing.get_or_insert_with(test)
     }
 
     /// The record after the Mapping.
@@ -89,7 +120,7 @@ impl Candidate {
     }
 
     fn map(&mut self, plan: &Plan, links: &Links) {
-        if self.prepared.is_none() && !self.excluded(plan) {
+        if self.prepared.is_none() && self.standing(plan) == Standing::Here {
             self.prepared = Some(prepare(plan, &self.seen, links, now()));
             self.seen.forget_value();
         }
@@ -139,7 +170,7 @@ pub fn begin(
                     digest.records.push(Candidate {
                         seen,
                         known: Known::default(),
-                        excluded: None,
+                        standing: None,
                         prepared: None,
                     });
                 }

@@ -37,6 +37,8 @@ pub enum Event {
     /// Exceptions that are due, and when the next one will be.
     Due(Vec<(Exception, Known)>, Option<Millis>),
     Remapped(FlightId, crate::mapping::Links),
+    /// Whether another source record is linked to the target record that is to be removed.
+    Owned(FlightId, bool),
 }
 
 /// What was found for a match value.

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use slab::Slab;
 
 use crate::pipeline::observe::{Newest, Stage};
-use crate::record::{Fingerprint, Key, TargetId};
-use crate::state::{Detail, Entry, Exception, Known, Link, mark};
+use crate::record::Key;
+use crate::state::{Detail, Entry, Exception, Known, mark};
+
+pub use super::base::Base;
 
 pub type FlightId = usize;
 
@@ -45,39 +47,6 @@ pub enum Forced {
     Resolve,
 }
 
-/// What the target has of this key.
-#[derive(Clone, Debug, Default)]
-pub struct Base {
-    pub target: Option<TargetId>,
-    /// Of what the target surely has.
-    pub mapped: Fingerprint,
-    pub fields: Vec<u8>,
-    /// Whether the store has a link row.
-    pub exists: bool,
-}
-
-impl Base {
-    pub fn of(link: Option<&Link>) -> Self {
-        link.map_or_else(Self::default, |link| Self {
-            target: link.target.clone(),
-            mapped: link.mapped,
-            fields: link.fields.clone(),
-            exists: true,
-        })
-    }
-
-    /// What the target has of it is not sure any more.
-    pub fn forget(&mut self) {
-        self.mapped = Fingerprint::UNKNOWN;
-        self.fields.clear();
-    }
-
-    /// The target has the record under an id that is not known.
-    pub fn untold(&self) -> bool {
-        self.target.as_ref().is_some_and(|target| !target.is_told())
-    }
-}
-
 /// One version of one record on its way.
 #[derive(Debug)]
 pub struct Flight {
@@ -93,6 +62,10 @@ pub struct Flight {
     pub alone: bool,
     /// The match value that it has for itself.
     pub holding: Option<i64>,
+    /// A write of the unlinked record may have arrived.
+    pub perhaps_there: bool,
+    /// For a removal: no other source record is linked to the target record.
+    pub alone_linked: bool,
     /// Its entry is in the store.
     pub durable: bool,
     /// The newer version that waits for this one.
@@ -117,6 +90,8 @@ impl Flight {
             noted: false,
             alone: false,
             holding: None,
+            perhaps_there: false,
+            alone_linked: false,
             durable: false,
             next: None,
             behind: None,

@@ -2,6 +2,7 @@
 //! futures bring it pages, answers and durable commits. Started by `runtime`.
 
 mod answer;
+mod base;
 mod clock;
 mod crash;
 mod digest;
@@ -12,11 +13,13 @@ mod flight;
 mod fresh;
 mod inbox;
 mod outcome;
+mod pace;
 mod page;
 mod prepare;
 mod recency;
 mod recover;
 mod release;
+mod removal;
 mod report;
 mod resolve;
 mod scan;
@@ -50,6 +53,7 @@ use crate::plan::Plan;
 use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use clock::{backoff, now};
+pub use outcome::Way;
 pub use setup::{Board, Fence, Mode, News, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
 pub use witness::{Fate, Skip, Witness, Written};
@@ -212,7 +216,9 @@ impl Worker {
         worker.load_parents().await?;
         worker.open_inbox().await?;
         worker.recover().await?;
-        let nothing = totals.links == 0 && totals.exceptions() == 0 && worker.flights.is_empty();
+        let nothing = totals.links + totals.removed == 0
+            && totals.exceptions() == 0
+            && worker.flights.is_empty();
         worker.fresh = nothing.then(Arc::default);
         Ok(worker)
     }
@@ -318,56 +324,8 @@ impl Worker {
             Event::Answered(ids, verb, answer) => self.answered(&ids, verb, answer),
             Event::Due(exceptions, next) => self.take_due(exceptions, next),
             Event::Remapped(id, links) => self.remapped(id, &links),
+            Event::Owned(id, shared) => self.owned(id, shared),
         }
-    }
-
-    /// A single run has waited long enough for records that fail again and again.
-    fn out_of_patience(&self) -> bool {
-        match self.setup.mode {
-            Mode::Watch => false,
-            Mode::Once { patience } => !self.scanning && self.last_progress.elapsed() > patience,
-        }
-    }
-
-    fn finished(&self) -> bool {
-        if !self.work.is_empty() || self.settling || !self.outcomes.is_empty() {
-            return false;
-        }
-        if self.stopping() {
-            return true;
-        }
-        match self.setup.mode {
-            Mode::Watch => false,
-            Mode::Once { .. } => {
-                // Links that were made since waiting records were last looked at may set one free.
-                let told = self.has_waiting && self.linked.has_changed().unwrap_or(false);
-                let inbox = self.inbox.as_ref().is_none_or(inbox::Inbox::is_idle);
-                let idle = !self.scanning && self.flights.is_empty() && !told && inbox;
-                idle && (self.due.is_none() || self.out_of_patience())
-            }
-        }
-    }
-
-    fn wake_at(&self) -> Instant {
-        let mut wake = Instant::now() + Duration::from_secs(1);
-        if let Some(held) = self.held_until {
-            wake = wake.min(held);
-        }
-        if let Some(inbox) = &self.inbox {
-            wake = wake.min(inbox.wake_at());
-        }
-        if !self.settling && !self.outcomes.is_empty() {
-            wake = wake.min(self.settled_at + settle::GATHER);
-        }
-        if let Some(due) = self
-            .due
-            .filter(|_| !self.asking_due && self.takes_exceptions())
-        {
-            wake = wake.min(
-                Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64),
-            );
-        }
-        wake
     }
 
     fn push(&mut self, work: impl Future<Output = Result<Event, StoreError>> + Send + 'static) {

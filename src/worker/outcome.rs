@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::pipeline::diff::field_hashes;
 use crate::record::{Fingerprint, Key, TargetId};
-use crate::state::{Detail, Entry, Exception, Link, Trouble};
+use crate::state::{Detail, Entry, Exception, Link, Presence, Trouble};
 
 use super::flight::{Flight, FlightId, Home};
 use super::now;
@@ -16,11 +16,28 @@ pub struct Outcome {
     pub ending: Ending,
 }
 
+/// How a removal was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It was deleted, or is gone already.
+    Deleted,
+    /// The fields of `set` were written.
+    Set,
+    /// It is only linked no more, if it ever was.
+    Unlinked,
+}
+
 pub enum Ending {
     /// The target has this version now.
     Applied {
         target: Option<TargetId>,
         created: bool,
+        /// What the target had, where a rehearsal read it.
+        before: Option<Value>,
+    },
+    /// The record is not in the target any more, or not as it was, because its source record is gone.
+    Removed {
+        way: Way,
         /// What the target had, where a rehearsal read it.
         before: Option<Value>,
     },
@@ -129,13 +146,19 @@ pub fn complete(detail: &Detail, flight: &Flight) -> Detail {
         },
         target: flight.base.target.clone(),
         first_sent: detail.first_sent.or(flight.detail.first_sent),
+        perhaps_there: flight.perhaps_there && flight.base.target.is_none(),
         replayed: false,
         remap: detail.awaits.is_some(),
         ..detail.clone()
     }
 }
 
-pub fn applied_link(flight: &Flight, target: Option<TargetId>, keeps_fields: bool) -> Link {
+pub fn applied_link(
+    flight: &Flight,
+    target: Option<TargetId>,
+    own: bool,
+    keeps_fields: bool,
+) -> Link {
     let Entry {
         key,
         raw,
@@ -160,6 +183,8 @@ pub fn applied_link(flight: &Flight, target: Option<TargetId>, keeps_fields: boo
         moment: moment.clone(),
         matching: *matching,
         fields,
+        own,
+        presence: Presence::Here,
     }
 }
 
@@ -175,7 +200,9 @@ pub fn base_link(flight: &Flight, in_doubt: bool) -> Option<Link> {
             flight.base.mapped
         },
         moment: None,
-        matching: flight.entry.matching,
+        matching: flight.entry.matching.or(flight.base.matching),
         fields: Vec::new(),
+        own: flight.base.own,
+        presence: flight.base.presence,
     })
 }

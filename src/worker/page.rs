@@ -8,24 +8,24 @@ use crate::mapping::Links;
 use crate::pipeline::observe::{Verdict, observe};
 use crate::pipeline::route::{Step, route};
 use crate::plan::{Backfill, Guarantee, Plan};
-use crate::record::{Fingerprint, Key};
-use crate::state::{Change, Detail, Entry, Exception, Known, Trouble, mark};
+use crate::record::{Fingerprint, Key, Removal};
+use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
 
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
-use super::digest::{self, Candidate, Digest, Origin};
+use super::digest::{self, Candidate, Digest, Origin, Standing};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
-use super::prepare::{Prepared, newest_known, seen_link, touched};
+use super::prepare::{Prepared, broken, newest_known, seen_link, touched};
 use super::witness::{Fate, Skip};
-use super::{Event, Worker, now};
+use super::{Event, Worker};
 
 /// What a page adds to the store and to the flights.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     number: u64,
     added: Vec<FlightId>,
-    changes: Vec<Change>,
+    pub changes: Vec<Change>,
 }
 
 impl Worker {
@@ -181,17 +181,20 @@ impl Worker {
         batch: &mut Batch,
     ) {
         let plan = self.setup.plan.clone();
-        if candidate.excluded(&plan) {
+        if let Some(skip) = match candidate.standing(&plan).removal() {
+            None if candidate.standing(&plan) == Standing::Here => None,
+            Some(removal) if !plan.write.removals.of(removal).is_ignore() => {
+                return self.judge_removal(candidate, removal, batch);
+            }
+            Some(Removal::Deleted | Removal::Absent) => Some(Skip::Deleted),
+            Some(Removal::Left) | None => Some(Skip::Where),
+        } {
             self.counts.skipped += 1;
-            self.tell(&candidate.seen.key, Fate::Skipped(Skip::Where));
-            return;
+            return self.tell(&candidate.seen.key, Fate::Skipped(skip));
         }
         let stored = std::mem::take(&mut candidate.known);
         let seen = &candidate.seen;
-        let newest_flight = self.flights.newest(&seen.key);
-        let settled = newest_flight.and_then(|id| self.flights.get(id).settled.as_deref().cloned());
-        let known = settled.unwrap_or(stored);
-        let open = newest_flight.filter(|id| self.flights.get(*id).settled.is_none());
+        let (known, open) = self.what_is_known(&seen.key, stored);
         let newest = match open {
             Some(id) => Some(self.flights.newest_version(id)),
             None => newest_known(&known),
@@ -223,8 +226,16 @@ impl Worker {
         }
     }
 
+    /// What is known of a key beside its flight under way, and that flight.
+    pub(super) fn what_is_known(&self, key: &Key, stored: Known) -> (Known, Option<FlightId>) {
+        let newest = self.flights.newest(key);
+        let settled = newest.and_then(|id| self.flights.get(id).settled.as_deref().cloned());
+        let open = newest.filter(|id| self.flights.get(*id).settled.is_none());
+        (settled.unwrap_or(stored), open)
+    }
+
     /// The key has a flight already: take its place while it is unsent, else go behind it.
-    fn join_flight(
+    pub(super) fn join_flight(
         &mut self,
         id: FlightId,
         verdict: Verdict,
@@ -277,7 +288,13 @@ impl Worker {
     }
 
     /// The key has no flight: begin one, or note why it cannot fly.
-    fn take_off(&mut self, known: Known, verdict: Verdict, prepared: Prepared, batch: &mut Batch) {
+    pub(super) fn take_off(
+        &mut self,
+        known: Known,
+        verdict: Verdict,
+        prepared: Prepared,
+        batch: &mut Batch,
+    ) {
         if verdict == Verdict::Behind
             && let Some(mut exception) = known.exception
         {
@@ -290,14 +307,16 @@ impl Worker {
         match prepared {
             Prepared::Ready(entry) => {
                 let mut base = Base::of(known.link.as_ref());
+                let mut perhaps_there = false;
                 if let Some(exception) = &known.exception {
+                    perhaps_there = exception.detail.perhaps_there;
                     batch.changes.push(Change::Resolved(entry.key.clone()));
                     if exception.trouble != Trouble::Dead {
                         // It may have been sent by a worker that died before it could say so.
                         base.forget();
                     }
                 }
-                if base.exists && base.mapped == entry.mapped {
+                if entry.removal.is_none() && base.exists && base.mapped == entry.mapped {
                     self.counts.unchanged += 1;
                     self.tell_unchanged(&entry.key, base.target.as_ref(), None);
                     batch.changes.push(Change::Link(touched(&base, &entry)));
@@ -307,7 +326,9 @@ impl Worker {
                     number: batch.number,
                     index: batch.added.len(),
                 };
-                let id = self.flights.add(Flight::new(entry, home, base));
+                let mut flight = Flight::new(entry, home, base);
+                flight.perhaps_there = perhaps_there;
+                let id = self.flights.add(flight);
                 batch.added.push(id);
             }
             Prepared::Trouble(entry, trouble, detail) => {
@@ -335,35 +356,13 @@ impl Worker {
     }
 
     fn bury_broken(&mut self, bytes: Bytes, problem: String, batch: &mut Batch) {
-        let raw = Fingerprint::of(&bytes).under(self.plan().hash);
-        let key = Key::from_text(format!("invalid-{raw}"));
-        let entry = Entry {
-            key,
-            raw,
-            mapped: Fingerprint::UNKNOWN,
-            moment: None,
-            matching: None,
-            token: [0; 16],
-            seen: now(),
-            source: bytes,
-            body: Bytes::new(),
-            params: Bytes::new(),
-        };
-        let detail = Detail {
-            reason: "InvalidRecord".into(),
-            message: problem,
-            since: now(),
-            ..Detail::default()
-        };
+        let exception = broken(self.plan(), bytes, problem);
         self.note_trouble(Trouble::Dead);
-        self.tell(&entry.key, Fate::Trouble(Trouble::Dead, &detail));
-        batch.changes.push(Change::Exception(Box::new(Exception {
-            entry,
-            trouble: Trouble::Dead,
-            next: 0,
-            detail,
-            behind: None,
-        })));
+        self.tell(
+            &exception.entry.key,
+            Fate::Trouble(Trouble::Dead, &exception.detail),
+        );
+        batch.changes.push(Change::Exception(Box::new(exception)));
     }
 }
 

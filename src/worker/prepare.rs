@@ -8,8 +8,8 @@ use crate::mapping::{Links, Mapped};
 use crate::pipeline::matching::match_value;
 use crate::pipeline::observe::{Newest, Stage};
 use crate::plan::Plan;
-use crate::record::{Fingerprint, LookupKey, SyncName};
-use crate::state::{Awaited, Detail, Entry, Known, Link, Trouble};
+use crate::record::{Fingerprint, Key, LookupKey, SyncName};
+use crate::state::{Awaited, Detail, Entry, Exception, Known, Link, Presence, Trouble};
 
 use super::flight::Base;
 use super::now;
@@ -66,6 +66,7 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         source: seen.bytes.clone(),
         body: Bytes::new(),
         params: params(plan, seen),
+        removal: None,
     };
     if seen.problem().is_none()
         && let Some(body) = plan.mapping.apply_text(&seen.bytes, links)
@@ -161,6 +162,35 @@ fn params(plan: &Plan, seen: &Seen) -> Bytes {
     values.to_string().into()
 }
 
+/// A record that has no key or is no object, as a dead letter of its own.
+pub fn broken(plan: &Plan, bytes: Bytes, problem: String) -> Exception {
+    let raw = Fingerprint::of(&bytes).under(plan.hash);
+    Exception {
+        entry: Entry {
+            key: Key::from_text(format!("invalid-{raw}")),
+            raw,
+            mapped: Fingerprint::UNKNOWN,
+            moment: None,
+            matching: None,
+            token: [0; 16],
+            seen: now(),
+            source: bytes,
+            body: Bytes::new(),
+            params: Bytes::new(),
+            removal: None,
+        },
+        trouble: Trouble::Dead,
+        next: 0,
+        detail: Detail {
+            reason: "InvalidRecord".into(),
+            message: problem,
+            since: now(),
+            ..Detail::default()
+        },
+        behind: None,
+    }
+}
+
 /// The newest version that the store knows of a key.
 pub fn newest_known(known: &Known) -> Option<Newest<'_>> {
     if let Some(exception) = &known.exception {
@@ -192,6 +222,8 @@ pub fn seen_link(seen: &Seen) -> Link {
         moment: seen.moment.clone(),
         matching: None,
         fields: Vec::new(),
+        own: false,
+        presence: Presence::Here,
     }
 }
 
@@ -205,5 +237,7 @@ pub fn touched(base: &Base, entry: &Entry) -> Link {
         moment: entry.moment.clone(),
         matching: entry.matching,
         fields: base.fields.clone(),
+        own: base.own,
+        presence: Presence::Here,
     }
 }

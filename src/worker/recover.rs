@@ -42,6 +42,8 @@ impl Worker {
                 // It may have been sent: the next version is compared with nothing, also one that is as
                 // the link says.
                 flight.base.forget();
+                let upserts = self.setup.plan.target.object.upsert.is_some();
+                flight.perhaps_there = upserts && flight.base.target.is_none();
                 if state == mark::CREATING && flight.base.target.is_none() {
                     flight.forced = Some(Forced::Resolve);
                     flight.detail.first_sent = Some(flight.entry.seen);
@@ -142,6 +144,7 @@ impl Worker {
                 Base::of(known.link.as_ref()),
             );
             flight.durable = true;
+            flight.perhaps_there = exception.detail.perhaps_there;
             if exception.trouble != Trouble::Waiting {
                 flight.detail = exception.detail;
             } else if exception.detail.awaits.is_some() {

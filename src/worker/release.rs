@@ -95,9 +95,11 @@ impl Worker {
             }
             return;
         }
+        let perhaps_there = self.flights.get(id).perhaps_there;
         let Some(next) = self.flights.remove(id) else {
             return;
         };
+        self.flights.get_mut(next).perhaps_there |= perhaps_there;
         self.take_over(next, *known);
     }
 

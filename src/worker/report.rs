@@ -19,6 +19,7 @@ impl Worker {
             read: counts.read - before.read,
             created: counts.created - before.created,
             updated: counts.updated - before.updated,
+            deleted: counts.deleted - before.deleted,
             unchanged: counts.unchanged - before.unchanged,
             skipped: counts.skipped - before.skipped,
             superseded: counts.superseded - before.superseded,

@@ -47,6 +47,7 @@ impl Worker {
         if share && told.is_some() {
             let flight = self.flights.get_mut(id);
             flight.base.target = told;
+            flight.base.own = false;
             flight.forced = None;
             return self.requeue(id);
         }
@@ -86,6 +87,7 @@ impl Worker {
         let mapped: Map<String, Value> =
             serde_json::from_slice(&flight.entry.body).unwrap_or_default();
         flight.base.target = Some(first.id);
+        flight.base.own = false;
         flight.forced = None;
         if changes(Some(&first.record), &mapped).is_empty() {
             flight.base.mapped = flight.entry.mapped;
@@ -130,6 +132,7 @@ impl Worker {
                 let target = Some(own.swap_remove(0).found.id);
                 let flight = self.flights.get_mut(id);
                 flight.base.target.clone_from(&target);
+                flight.base.own = true;
                 flight.base.mapped = Fingerprint::UNKNOWN;
                 flight.forced = None;
                 if route(&self.setup.plan, true) == Step::Skip {

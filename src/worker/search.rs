@@ -78,8 +78,7 @@ async fn owners(
 ) -> Result<Vec<Match>, StoreError> {
     let mut matches = Vec::with_capacity(found.len());
     for found in found {
-        let owner = store.by_target(session, &found.id).await?;
-        let owner = owner.filter(|link| link.key != *key);
+        let owner = store.by_target(session, &found.id, key).await?;
         matches.push(Match { found, owner });
     }
     Ok(matches)

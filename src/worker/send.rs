@@ -58,6 +58,9 @@ impl Worker {
     fn start(&mut self, id: FlightId, creates: &mut Vec<FlightId>) {
         let plan = self.setup.plan.clone();
         let flight = self.flights.get(id);
+        if let Some(removal) = flight.entry.removal {
+            return self.remove(id, removal);
+        }
         if flight.entry.body.is_empty() {
             return self.remap(id);
         }
@@ -163,11 +166,12 @@ impl Worker {
             Verb::Create => target.create.as_ref()?.batch.as_ref(),
             Verb::Update => target.update.as_ref()?.batch.as_ref(),
             Verb::Upsert => target.upsert.as_ref()?.batch.as_ref(),
+            Verb::Delete => None,
         }
     }
 
     /// Sends a flight, with others from the queue that need the same operation where there are batches.
-    fn send(&mut self, verb: Verb, id: FlightId) {
+    pub(super) fn send(&mut self, verb: Verb, id: FlightId) {
         let mut ids = vec![id];
         if let Some(most) = self.batch_of(verb).map(|b| b.max)
             && !self.flights.get(id).alone
@@ -182,7 +186,10 @@ impl Worker {
         let wanted = |worker: &Self, id: FlightId| {
             let flight = worker.flights.get(id);
             let step = route(&plan, flight.base.target.is_some());
-            let plain = flight.forced.is_none() && !flight.alone && !flight.base.untold();
+            let plain = flight.forced.is_none()
+                && flight.entry.removal.is_none()
+                && !flight.alone
+                && !flight.base.untold();
             let same = flight.base.exists && flight.base.mapped == flight.entry.mapped;
             plain
                 && !same
@@ -218,7 +225,8 @@ impl Worker {
             if verb == Verb::Create {
                 flight.detail.first_sent.get_or_insert_with(now);
             }
-            let body = if changed_only && !flight.base.fields.is_empty() {
+            let whole = flight.entry.removal.is_some() || flight.base.fields.is_empty();
+            let body = if changed_only && !whole {
                 only_changed(&flight.entry.body, &flight.base.fields)
             } else {
                 flight.entry.body.clone()

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::state::{Change, Exception, Known, Trouble, mark};
+use crate::state::{Change, Entry, Exception, Known, Trouble, mark};
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
-use super::flight::{Doing, Home};
-use super::outcome::{Ending, Outcome, applied_link, base_link, complete, number};
+use super::flight::{Doing, Flight, Home};
+use super::outcome::{Ending, Outcome, Way, applied_link, base_link, complete, number};
 use super::prepare::touched;
+use super::removal::removed_link;
 use super::resolve::promoted;
 use super::{Event, Worker};
 
@@ -72,13 +73,24 @@ impl Worker {
             Ending::Applied {
                 target, created, ..
             } => {
-                let link = applied_link(flight, target.clone(), keeps_fields);
+                let own = *created || flight.base.own;
+                let link = applied_link(flight, target.clone(), own, keeps_fields);
                 changes.push(Change::Link(link.clone()));
                 known.link = Some(link);
                 if *created {
                     self.counts.created += 1
                 } else {
                     self.counts.updated += 1
+                }
+            }
+            Ending::Removed { way, .. } => {
+                let link = removed_link(flight, *way);
+                changes.push(Change::Link(link.clone()));
+                known.link = Some(link);
+                match way {
+                    Way::Deleted => self.counts.deleted += 1,
+                    Way::Set => self.counts.updated += 1,
+                    Way::Unlinked => self.counts.skipped += 1,
                 }
             }
             Ending::Unchanged => {
@@ -115,7 +127,8 @@ impl Worker {
                         target_gone,
                     });
                 }
-                let blocks = matches!(trouble, Trouble::Unknown | Trouble::Ambiguous);
+                let behind = flight.behind.as_ref();
+                let blocks = behind.is_some_and(|behind| holds_back(flight, *trouble, behind));
                 let exception = match &flight.behind {
                     Some(behind) if !blocks => promoted(behind.clone()),
                     behind => Exception {
@@ -178,7 +191,7 @@ impl Worker {
         else {
             return;
         };
-        outcome.ending = if matches!(trouble, Trouble::Unknown | Trouble::Ambiguous) {
+        outcome.ending = if holds_back(flight, *trouble, &self.flights.get(next).entry) {
             let exception = Exception {
                 entry: flight.entry.clone(),
                 trouble: *trouble,
@@ -195,5 +208,17 @@ impl Worker {
                 in_doubt: *in_doubt,
             }
         };
+    }
+}
+
+/// Whether a version that is not applied keeps the newer one behind it: its fate is not known, or it may
+/// have made a record whose id must be known before that can be removed.
+fn holds_back(flight: &Flight, trouble: Trouble, newer: &Entry) -> bool {
+    match trouble {
+        Trouble::Unknown | Trouble::Ambiguous => true,
+        Trouble::Retry | Trouble::Waiting => {
+            newer.removal.is_some() && flight.perhaps_there && flight.base.target.is_none()
+        }
+        Trouble::Dead => false,
     }
 }

@@ -120,7 +120,7 @@ impl Rehearsal {
         let tells_id = match verb {
             Verb::Create => object.create.as_ref().is_some_and(|c| !c.ids.is_empty()),
             Verb::Upsert => object.upsert.as_ref().is_some_and(|u| !u.ids.is_empty()),
-            Verb::Update => false,
+            Verb::Update | Verb::Delete => false,
         };
         let Some(id) = item.id else {
             let id = format!("{KNOWN_AFTER}{} {key})", plan.name.name);
@@ -151,7 +151,7 @@ impl Rehearsal {
         }
         match self.connector.get(object, id).await {
             Ok(Some(found)) => Ok(Some(found.record)),
-            Ok(None) if verb == Verb::Update => {
+            Ok(None) if matches!(verb, Verb::Update | Verb::Delete) => {
                 let text = format!("{} {id}: the record is gone", object.name);
                 Err(Failure::new(Class::Gone, true, text))
             }

@@ -7,7 +7,7 @@ use crate::record::{Key, SyncName, TargetId};
 use crate::state::{Detail, Exception, Trouble};
 
 use super::Worker;
-use super::outcome::{Ending, Outcome};
+use super::outcome::{Ending, Outcome, Way};
 
 /// Is told what becomes of each version of a record. Called on the worker's task: while it takes its
 /// time, the worker waits.
@@ -20,6 +20,15 @@ pub trait Witness: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub enum Fate<'a> {
     Written(Written<'a>),
+    /// The source record is gone or has left.
+    Removed {
+        way: Way,
+        target: Option<&'a TargetId>,
+        /// What was written, where the plan says `set`; empty otherwise.
+        mapped: &'a [u8],
+        /// What the target had, where that was read.
+        before: Option<&'a Value>,
+    },
     /// Nothing is to be done; `open`: because it is in trouble already and a person or another record
     /// has to move first.
     Unchanged {
@@ -52,6 +61,10 @@ pub struct Written<'a> {
 pub enum Skip {
     /// `source.where` excludes it.
     Where,
+    /// It is deleted, and `write.onDelete` says ignore.
+    Deleted,
+    /// It is deleted or has left, and the target never had it.
+    NotThere,
     /// `source.backfill: None`: it was there before the first scan.
     Backfill,
     /// `write` and `match` allow nothing that could be done with it.
@@ -91,6 +104,12 @@ impl Worker {
                 sent: &flight.base.fields,
                 before: before.as_ref(),
             }),
+            Ending::Removed { way, before } => Fate::Removed {
+                way: *way,
+                target: flight.base.target.as_ref(),
+                mapped: &flight.entry.body,
+                before: before.as_ref(),
+            },
             Ending::Unchanged => Fate::Unchanged {
                 target: flight.base.target.as_ref(),
                 open: None,

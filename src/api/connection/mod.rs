@@ -65,7 +65,7 @@ pub struct ConnectionSpec {
     pub auth: AuthSpec,
     /// What Syncs may do here; everything else is refused before it is sent. Default: `[Read]`.
     #[serde(default = "read_only")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "set"))]
     pub access: Vec<Access>,
     /// How many requests the system takes. All entries that match a request apply. Without any, at most
     /// 16 requests are under way at once, and a rate is learned from 429 answers and rate limit headers.
@@ -153,6 +153,7 @@ pub enum Access {
     Read,
     Create,
     Update,
+    Delete,
 }
 
 /// What was last seen of a Connection.

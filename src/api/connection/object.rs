@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::list::{ListSpec, MomentSpec};
 use super::request::{BodySpec, Method, Parameters, parameters_schema};
-use super::write::{CreateSpec, UpdateSpec, UpsertSpec};
+use super::write::{CreateSpec, DeleteSpec, UpdateSpec, UpsertSpec};
 use crate::api::reference::DurationText;
 
 /// One kind of record, and the operations on it.
@@ -25,6 +25,12 @@ pub struct ObjectSpec {
     /// Where a record's version stands; orders two versions of one record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<MomentSpec>,
+    /// CEL over `record`: whether the record is a tombstone, the last word about one that was deleted, such as
+    /// `record.deleted_at != null`. A tombstone skips the Sync's `where` and its Mapping; what becomes of it says
+    /// `write.onDelete`. An error counts as no. Default: no record is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub deleted: Option<String>,
     /// Lists the records: what a source needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListSpec>,
@@ -43,6 +49,9 @@ pub struct ObjectSpec {
     /// Makes or changes a record under an identity that comes from the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upsert: Option<UpsertSpec>,
+    /// Deletes a record by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<DeleteSpec>,
 }
 
 /// Reads one record by its key. 404 and 410 say that it isn't there.

@@ -1,4 +1,4 @@
-//! How records are created, updated and upserted, alone or in batches.
+//! How records are created, updated and upserted, alone or in batches, and deleted.
 //! Data only.
 
 use std::collections::BTreeMap;
@@ -113,6 +113,29 @@ pub struct UpsertSpec {
     /// Several records in one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchSpec>,
+}
+
+/// Deletes a record by its id. Sending it twice changes nothing: 404 and 410 say that it is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteSpec {
+    /// HTTP method. Default: DELETE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Path below the base URL: `/contacts/${key.id}`. Placeholders: settings, key, current.
+    #[schemars(length(min = 1, max = 2048))]
+    pub path: String,
+    /// Query parameters.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub query: Parameters,
+    /// Headers, such as `{If-Match: "${current.etag}"}`. `${current.…}` reads the record with `get` first.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    #[schemars(schema_with = "parameters_schema")]
+    pub headers: Parameters,
+    /// Body; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodySpec>,
 }
 
 /// What an update sends.

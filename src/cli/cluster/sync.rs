@@ -181,10 +181,11 @@ fn tell(name: &str, status: &Value, format: OutputFormat) -> anyhow::Result<Exit
         OutputFormat::Text => {
             let count = |what: &str| run["counts"][what].as_i64().unwrap_or(0);
             let mut text = format!(
-                "{name}: {outcome}: read {}, created {}, updated {}, unchanged {}, skipped {}, dead {}\n",
+                "{name}: {outcome}: read {}, created {}, updated {}, deleted {}, unchanged {}, skipped {}, dead {}\n",
                 count("read"),
                 count("created"),
                 count("updated"),
+                count("deleted"),
                 count("unchanged"),
                 count("skipped"),
                 count("dead")

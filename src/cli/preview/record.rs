@@ -9,13 +9,15 @@ use serde_json::{Map, Value};
 use crate::pipeline::diff::{FieldChange, changed_fields, changes};
 use crate::record::{Key, SyncName};
 use crate::state::{Detail, Exception, Trouble};
-use crate::worker::{Fate, Skip, Written, known_after_run};
+use crate::worker::{Fate, Skip, Way, Written, known_after_run};
 
 /// What a run would do with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Action {
     Create,
     Update,
+    /// Its source record is gone or has left.
+    Delete,
     /// The target has it already, or it is in trouble already and nothing has changed.
     Unchanged,
     /// Nothing may be written for it.
@@ -35,6 +37,11 @@ impl Action {
         match fate {
             Fate::Written(written) if written.created => Self::Create,
             Fate::Written(_) => Self::Update,
+            Fate::Removed { way, .. } => match way {
+                Way::Deleted => Self::Delete,
+                Way::Set => Self::Update,
+                Way::Unlinked => Self::Skip,
+            },
             Fate::Unchanged { .. } => Self::Unchanged,
             Fate::Skipped(_) => Self::Skip,
             Fate::Superseded => Self::Superseded,
@@ -55,6 +62,7 @@ impl fmt::Display for Action {
         f.write_str(match self {
             Self::Create => "create",
             Self::Update => "update",
+            Self::Delete => "delete",
             Self::Unchanged => "unchanged",
             Self::Skip => "skip",
             Self::Superseded => "superseded",
@@ -74,7 +82,12 @@ pub fn reason(fate: &Fate<'_>) -> String {
         } => standing(open).to_owned(),
         Fate::Skipped(skip) => skipped(*skip).0.to_owned(),
         Fate::Behind => "Behind".to_owned(),
-        Fate::Written(_) | Fate::Unchanged { .. } | Fate::Superseded => String::new(),
+        Fate::Removed {
+            way: Way::Unlinked, ..
+        } => "Unlinked".to_owned(),
+        Fate::Removed { .. } | Fate::Written(_) | Fate::Unchanged { .. } | Fate::Superseded => {
+            String::new()
+        }
     }
 }
 
@@ -141,6 +154,25 @@ impl Record {
         };
         match fate {
             Fate::Written(written) => record.write(written),
+            Fate::Removed {
+                way: Way::Set,
+                target,
+                mapped,
+                before,
+            } => record.write(&Written {
+                created: false,
+                target: *target,
+                mapped,
+                sent: &[],
+                before: *before,
+            }),
+            Fate::Removed { way, target, .. } => {
+                record.target = target.map(crate::record::TargetId::to_value);
+                record.message = (*way == Way::Unlinked).then(|| {
+                    "its source record is gone; its target record stays, and is not linked any more"
+                        .to_owned()
+                });
+            }
             Fate::Unchanged { target, open } => {
                 record.target = target.map(crate::record::TargetId::to_value);
                 record.message = open.map(still);
@@ -211,6 +243,11 @@ fn still(open: &Exception) -> String {
 fn skipped(skip: Skip) -> (&'static str, &'static str) {
     match skip {
         Skip::Where => ("Where", "source.where excludes it"),
+        Skip::Deleted => ("Deleted", "it is deleted, and write.onDelete is ignore"),
+        Skip::NotThere => (
+            "NotThere",
+            "it is deleted or has left, and the target has no record of it",
+        ),
         Skip::Backfill => (
             "Backfill",
             "it was there before the first run, and source.backfill is None",

@@ -11,9 +11,10 @@ use super::report::Tally;
 use crate::record::SyncName;
 
 /// The columns of the table after READ.
-const COLUMNS: [(Action, &str); 8] = [
+const COLUMNS: [(Action, &str); 9] = [
     (Action::Create, "CREATE"),
     (Action::Update, "UPDATE"),
+    (Action::Delete, "DELETE"),
     (Action::Unchanged, "UNCHANGED"),
     (Action::Skip, "SKIP"),
     (Action::Superseded, "SUPERSEDED"),
@@ -122,6 +123,7 @@ fn sign(action: Action) -> char {
     match action {
         Action::Create => '+',
         Action::Update => '~',
+        Action::Delete => '-',
         Action::Wait => '…',
         Action::DeadLetter => '!',
         Action::Undecided => '?',

@@ -87,6 +87,7 @@ pub fn compile(
             read: spec.access.contains(&Access::Read),
             create: spec.access.contains(&Access::Create),
             update: spec.access.contains(&Access::Update),
+            delete: spec.access.contains(&Access::Delete),
         },
         limits,
         retry,

@@ -103,6 +103,7 @@ pub struct AccessPlan {
     pub read: bool,
     pub create: bool,
     pub update: bool,
+    pub delete: bool,
 }
 
 /// How many requests the system takes.

@@ -10,10 +10,11 @@ use super::check::{Checker, RequestParts};
 use super::list::{ListPlan, MomentPlan, compile_list, compile_moment};
 use super::request::{Operation, compile_request};
 use super::write::{
-    CreatePlan, UpdatePlan, UpsertPlan, compile_create, compile_update, compile_upsert,
+    CreatePlan, UpdatePlan, UpsertPlan, compile_create, compile_delete, compile_update,
+    compile_upsert,
 };
 use crate::api::connection::{FindSpec, GetSpec, Method, ObjectSpec};
-use crate::expression::Path;
+use crate::expression::{Expression, Path};
 use crate::record::{Key, KeyError, TargetId};
 
 /// One kind of record of a system and the operations on it.
@@ -26,12 +27,15 @@ pub struct ObjectPlan {
     pub key_names: Vec<String>,
     /// Orders two versions of one record.
     pub modified: Option<MomentPlan>,
+    /// What a tombstone looks like.
+    pub deleted: Option<Expression>,
     pub list: Option<ListPlan>,
     pub get: Option<Operation>,
     pub find: Option<FindPlan>,
     pub create: Option<CreatePlan>,
     pub update: Option<UpdatePlan>,
     pub upsert: Option<UpsertPlan>,
+    pub delete: Option<Operation>,
 }
 
 impl ObjectPlan {
@@ -94,6 +98,10 @@ pub(super) fn compile_object(
         .modified
         .as_ref()
         .and_then(|m| compile_moment(m, &format!("{field}.modified"), checker));
+    let deleted = spec
+        .deleted
+        .as_ref()
+        .and_then(|text| checker.expression(&format!("{field}.deleted"), text, &["record"]));
     let list = spec
         .list
         .as_ref()
@@ -118,17 +126,23 @@ pub(super) fn compile_object(
         .upsert
         .as_ref()
         .and_then(|u| compile_upsert(u, spec, &format!("{field}.upsert"), checker));
+    let delete = spec
+        .delete
+        .as_ref()
+        .and_then(|d| compile_delete(d, spec, &format!("{field}.delete"), checker));
     Some(ObjectPlan {
         name: spec.name.clone(),
         key_names: key.iter().map(ToString::to_string).collect(),
         key,
         modified,
+        deleted,
         list,
         get,
         find,
         create,
         update,
         upsert,
+        delete,
     })
 }
 

@@ -1,4 +1,4 @@
-//! How records are written, compiled: create, update and upsert.
+//! How records are written, compiled: create, update, upsert and delete.
 //! Pure. Made by `object`, run by `connector::write`.
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use super::check::{Checker, RequestParts};
 use super::object::check_key;
 use super::request::{BodyPlan, InjectionPlan, Operation, compile_request};
 use crate::api::connection::{
-    BatchSpec, BodySpec, CreateSpec, Encoding, Injection, Method, ObjectSpec, Sends, UpdateSpec,
-    UpsertSpec,
+    BatchSpec, BodySpec, CreateSpec, DeleteSpec, Encoding, Injection, Method, ObjectSpec, Sends,
+    UpdateSpec, UpsertSpec,
 };
 use crate::expression::Path;
 
@@ -162,6 +162,40 @@ pub(super) fn compile_update(
         changed_fields,
         batch: compile_batch(spec.batch.as_ref(), field, checker),
     })
+}
+
+pub(super) fn compile_delete(
+    spec: &DeleteSpec,
+    object: &ObjectSpec,
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Option<Operation> {
+    let parts = RequestParts {
+        method: spec.method.unwrap_or(Method::Delete),
+        path: &spec.path,
+        query: &spec.query,
+        headers: &spec.headers,
+        body: spec.body.as_ref(),
+        answer: ("record", None),
+    };
+    let request = compile_request(parts, &["settings", "key", "current"], field, checker)?;
+    check_key(&request, &object.key, field, checker);
+    if request.uses_current() && object.get.is_none() {
+        checker.problem(
+            field,
+            "${current.…} reads the record first: give the object a get",
+        );
+    }
+    if ["key", "current"]
+        .iter()
+        .all(|name| request.paths_of(name).is_empty())
+    {
+        checker.problem(
+            field,
+            "nothing in the request says which record is meant: use ${key.…}",
+        );
+    }
+    Some(request)
 }
 
 pub(super) fn compile_upsert(

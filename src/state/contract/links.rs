@@ -9,6 +9,8 @@ fn full_link() -> Link {
         moment: Some(Moment::Integer(-3)),
         matching: Some(i64::MIN),
         fields: vec![0, 255, 7],
+        own: true,
+        presence: Presence::Removed,
         ..link("full", 1)
     }
 }
@@ -247,25 +249,48 @@ async fn a_link_is_found_by_its_match_value_and_by_its_target(place: &Place) {
         let found = store.by_match(&session, value, &key(except)).await;
         found.unwrap()
     };
+    let by_target = async |id: &TargetId, except| {
+        let found = store.by_target(&session, id, &key(except)).await;
+        found.unwrap()
+    };
     let x = Some(Holder::Linked(matched("x", 1, 10)));
     assert_eq!(by_match(10, "y").await, x);
     assert_eq!(by_match(10, "x").await, None, "nobody else has it");
     for value in [20, 40, 50] {
         assert_eq!(by_match(value, "y").await, None, "{value}");
     }
-    assert_eq!(
-        store.by_target(&session, &target(1)).await.unwrap(),
-        Some(matched("x", 1, 10))
-    );
-    assert_eq!(store.by_target(&session, &long).await.unwrap(), Some(far));
+    assert_eq!(by_target(&target(1), "y").await, Some(matched("x", 1, 10)));
+    assert_eq!(by_target(&target(1), "x").await, None, "nobody else has it");
+    assert_eq!(by_target(&long, "y").await, Some(far));
     // 2 has no match value, 5 is another Sync's, and "1" is not 1.
     for id in [target(2), target(5), TargetId::from_json("\"1\"")] {
-        assert_eq!(
-            store.by_target(&session, &id).await.unwrap(),
-            None,
-            "{id:?}"
-        );
+        assert_eq!(by_target(&id, "y").await, None, "{id:?}");
     }
+}
+
+async fn removed_links_are_counted_apart_and_come_back(place: &Place) {
+    let store = place.open().await;
+    let session = open(&*store, "a").await;
+    let removed = |name| Link {
+        presence: Presence::Removed,
+        ..link(name, 1)
+    };
+    let own = Link {
+        own: true,
+        ..link("own", 2)
+    };
+    let links = [removed("a"), removed("b"), own.clone(), link("found", 3)];
+    commit(&*store, &session, links.map(Change::Link).into()).await;
+    assert_eq!(link_of(&*store, &session, "own").await, Some(own));
+    assert_eq!(link_of(&*store, &session, "a").await, Some(removed("a")));
+    let count = async || {
+        let totals = store.totals(&session).await.unwrap();
+        (totals.links, totals.removed)
+    };
+    assert_eq!(count().await, (2, 2));
+    commit(&*store, &session, vec![Change::Link(link("a", 1))]).await;
+    assert_eq!(count().await, (3, 1));
+    assert_eq!(link_of(&*store, &session, "a").await, Some(link("a", 1)));
 }
 
 async fn links_of_other_syncs_are_found_by_their_names(place: &Place) {
@@ -310,5 +335,6 @@ on_both_stores!(
     a_forgotten_link_keeps_its_target_unless_that_is_gone,
     changes_of_one_key_take_effect_in_their_order,
     a_link_is_found_by_its_match_value_and_by_its_target,
+    removed_links_are_counted_apart_and_come_back,
     links_of_other_syncs_are_found_by_their_names,
 );

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Change, Detail, Entry, Exception, Known, Link, Location, OnMismatch, Session, Store,
+    Change, Detail, Entry, Exception, Known, Link, Location, OnMismatch, Presence, Session, Store,
     StoreError, SyncState, Takeover, Trouble, mark, segment,
 };
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
@@ -105,6 +105,8 @@ pub fn link(name: &str, id: u64) -> Link {
         moment: None,
         matching: None,
         fields: Vec::new(),
+        own: false,
+        presence: Presence::Here,
     }
 }
 
@@ -120,6 +122,7 @@ pub fn entry(name: &str, version: u8) -> Entry {
         source: Bytes::from(vec![b's', version]),
         body: Bytes::from(vec![b'b', version]),
         params: Bytes::new(),
+        removal: None,
     }
 }
 

@@ -211,9 +211,10 @@ impl Store for PostgresStore {
         &self,
         session: &Session,
         target: &TargetId,
+        except: &Key,
     ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
-        let (id, target) = (session.id, target.clone());
-        async move { self.reader().await?.by_target(id, &target).await }.boxed()
+        let (id, target, except) = (session.id, target.clone(), except.clone());
+        async move { self.reader().await?.by_target(id, &target, &except).await }.boxed()
     }
 
     fn exceptions(

@@ -16,8 +16,7 @@ use crate::state::{
 use super::error::translate;
 use super::write::key_bytes;
 
-const LINK: &str =
-    "l.key, l.target, l.raw, l.mapped, l.moment_number, l.moment_text, l.matching, l.fields";
+const LINK: &str = "l.key, l.target, l.raw, l.mapped, l.moment_number, l.moment_text, l.matching, l.fields, l.standing";
 const EXCEPTION: &str = "e.trouble, e.next, e.detail, e.entries";
 
 /// A reader's connection and what to call the store in errors.
@@ -80,12 +79,12 @@ impl Reader {
         };
         let mut found = HashMap::new();
         for row in self.query(&sql, &[&sync, &wanted]).await? {
-            let key: Vec<u8> = row.get(if exceptions { 12 } else { 0 });
+            let key: Vec<u8> = row.get(if exceptions { 13 } else { 0 });
             let there = |column: usize| row.try_get::<_, &[u8]>(column).is_ok();
             let known = Known {
                 link: if there(0) { Some(link(&row)) } else { None },
-                exception: if exceptions && there(11) {
-                    Some(Box::new(self.exception(&row, 8)?))
+                exception: if exceptions && there(12) {
+                    Some(Box::new(self.exception(&row, 9)?))
                 } else {
                     None
                 },
@@ -153,20 +152,25 @@ impl Reader {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        if let Some(key) = row.get::<_, Option<&[u8]>>(8) {
+        if let Some(key) = row.get::<_, Option<&[u8]>>(9) {
             return Ok(Some(Holder::InDoubt(key_of(key))));
         }
         let there = row.get::<_, Option<&[u8]>>(0).is_some();
         Ok(there.then(|| Holder::Linked(link(row))))
     }
 
-    pub async fn by_target(&self, sync: i64, id: &TargetId) -> Result<Option<Link>, StoreError> {
+    pub async fn by_target(
+        &self,
+        sync: i64,
+        id: &TargetId,
+        except: &Key,
+    ) -> Result<Option<Link>, StoreError> {
         let sql = format!(
             "SELECT {LINK} FROM link l WHERE l.sync = $1 AND hashtextextended(l.target, 0) = hashtextextended($2, 0)
-               AND l.target = $2 AND l.matching IS NOT NULL LIMIT 1"
+               AND l.target = $2 AND l.matching IS NOT NULL AND l.key <> $3 LIMIT 1"
         );
         Ok(self
-            .query(&sql, &[&sync, &id.as_json()])
+            .query(&sql, &[&sync, &id.as_json(), &key_bytes(except)])
             .await?
             .first()
             .map(link))
@@ -220,15 +224,19 @@ impl Reader {
     }
 
     pub async fn totals(&self, sync: i64) -> Result<Totals, StoreError> {
-        let sql = "SELECT trouble, reason, count(*) FROM exception WHERE sync = $1 GROUP BY trouble, reason
-                   UNION ALL SELECT NULL, 'link', count(*) FROM link WHERE sync = $1
-                   UNION ALL SELECT NULL, 'segment', count(*) FROM segment WHERE sync = $1";
+        let sql = "SELECT trouble, reason, count(*), 0::int8 FROM exception WHERE sync = $1 GROUP BY trouble, reason
+                   UNION ALL SELECT NULL, 'link', count(*), count(*) FILTER (WHERE standing >= 2) FROM link
+                     WHERE sync = $1
+                   UNION ALL SELECT NULL, 'segment', count(*), 0 FROM segment WHERE sync = $1";
         let mut totals = Totals::default();
         for row in self.query(sql, &[&sync]).await? {
             let count = row.get::<_, i64>(2) as u64;
             let Some(code) = row.get::<_, Option<i16>>(0) else {
                 match row.get(1) {
-                    "link" => totals.links = count,
+                    "link" => {
+                        totals.removed = row.get::<_, i64>(3) as u64;
+                        totals.links = count - totals.removed;
+                    }
                     _ => totals.outbox = count,
                 }
                 continue;
@@ -312,6 +320,7 @@ fn target(row: &Row, column: usize) -> Option<TargetId> {
 fn link(row: &Row) -> Link {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let moment_text: Option<&[u8]> = row.get(5);
+    let (own, presence) = Link::read_standing(row.get(8));
     Link {
         key: key_of(row.get(0)),
         target: target(row, 1),
@@ -323,5 +332,7 @@ fn link(row: &Row) -> Link {
         },
         matching: row.get(6),
         fields: row.get::<_, Option<Vec<u8>>>(7).unwrap_or_default(),
+        own,
+        presence,
     }
 }

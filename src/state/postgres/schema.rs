@@ -75,6 +75,7 @@ ALTER TABLE exception ADD COLUMN matching int8;
 CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS NOT NULL;
 ",
     super::inbox::TABLES,
+    "ALTER TABLE link ADD COLUMN standing int8;",
 ];
 
 /// The version of the tables; `None` where there are none.

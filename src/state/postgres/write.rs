@@ -13,12 +13,12 @@ use super::group::{Group, LinkChange, SegmentChange};
 
 const LOCK: &str = "SELECT id, epoch FROM sync WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 pub const LINK_PUT: &str = "
-INSERT INTO link (sync, key, target, raw, mapped, moment_number, moment_text, matching, fields)
+INSERT INTO link (sync, key, target, raw, mapped, moment_number, moment_text, matching, fields, standing)
 SELECT * FROM unnest($1::int8[], $2::bytea[], $3::text[], $4::bytea[], $5::bytea[], $6::int8[], $7::bytea[],
-  $8::int8[], $9::bytea[])
+  $8::int8[], $9::bytea[], $10::int8[])
 ON CONFLICT (sync, key) DO UPDATE SET target = excluded.target, raw = excluded.raw, mapped = excluded.mapped,
   moment_number = excluded.moment_number, moment_text = excluded.moment_text, matching = excluded.matching,
-  fields = excluded.fields";
+  fields = excluded.fields, standing = excluded.standing";
 const LINK_FORGET: &str = "
 UPDATE link SET mapped = $4, fields = NULL, target = CASE WHEN f.gone THEN NULL ELSE link.target END
 FROM unnest($1::int8[], $2::bytea[], $3::bool[]) AS f (sync, key, gone)
@@ -155,6 +155,7 @@ pub struct LinkRows<'a> {
     texts: Vec<Option<&'a [u8]>>,
     matching: Vec<Option<i64>>,
     fields: Vec<Option<&'a [u8]>>,
+    standing: Vec<i64>,
 }
 
 #[derive(Default)]
@@ -203,6 +204,7 @@ impl<'a> LinkRows<'a> {
         self.matching.push(link.matching);
         self.fields
             .push((!link.fields.is_empty()).then_some(link.fields.as_slice()));
+        self.standing.push(link.standing());
     }
 
     pub fn values(&self) -> Values<'_> {
@@ -216,6 +218,7 @@ impl<'a> LinkRows<'a> {
             &self.texts,
             &self.matching,
             &self.fields,
+            &self.standing,
         ]
     }
 }

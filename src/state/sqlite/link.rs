@@ -12,17 +12,18 @@ use crate::state::Link;
 
 /// Rows of one statement: running a statement costs as much as several rows.
 const ROWS: usize = 32;
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 9;
 
 static MANY: LazyLock<String> = LazyLock::new(|| sql(ROWS));
 static ONE: LazyLock<String> = LazyLock::new(|| sql(1));
 
 fn sql(rows: usize) -> String {
-    let row = "(?, ?, ?, ?, ?, ?, ?, ?)";
+    let row = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
     format!(
-        "INSERT INTO link (sync, key, target, raw, mapped, moment, matching, fields) VALUES {} \
+        "INSERT INTO link (sync, key, target, raw, mapped, moment, matching, fields, standing) VALUES {} \
          ON CONFLICT (sync, key) DO UPDATE SET target = excluded.target, raw = excluded.raw, \
-         mapped = excluded.mapped, moment = excluded.moment, matching = excluded.matching, fields = excluded.fields",
+         mapped = excluded.mapped, moment = excluded.moment, matching = excluded.matching, fields = excluded.fields, \
+         standing = excluded.standing",
         vec![row; rows].join(", ")
     )
 }
@@ -58,6 +59,7 @@ fn run(statement: &mut Statement<'_>, sync: i64, links: &[&Link]) -> rusqlite::R
         statement.raw_bind_parameter(first + 6, link.matching)?;
         let fields = (!link.fields.is_empty()).then_some(link.fields.as_slice());
         statement.raw_bind_parameter(first + 7, fields)?;
+        statement.raw_bind_parameter(first + 8, link.standing())?;
     }
     statement.raw_execute().map(|_| ())
 }
@@ -79,7 +81,7 @@ impl ToSql for SqlMoment<'_> {
 mod tests {
     use crate::record::{Fingerprint, Key, SyncName, TargetId};
     use crate::state::sqlite::SqliteStore;
-    use crate::state::{Change, Link, OnMismatch, Store};
+    use crate::state::{Change, Link, OnMismatch, Presence, Store};
 
     fn link(key: usize, version: u128) -> Link {
         Link {
@@ -90,6 +92,8 @@ mod tests {
             moment: None,
             matching: None,
             fields: Vec::new(),
+            own: true,
+            presence: Presence::Here,
         }
     }
 

@@ -204,9 +204,10 @@ impl Store for SqliteStore {
         &self,
         session: &Session,
         target: &TargetId,
+        except: &Key,
     ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
-        let (id, target) = (session.id, target.clone());
-        self.read(move |db| read::by_target(db, id, &target))
+        let (id, target, except) = (session.id, target.clone(), except.clone());
+        self.read(move |db| read::by_target(db, id, &target, &except))
     }
 
     fn exceptions(

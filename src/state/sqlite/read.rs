@@ -12,7 +12,7 @@ use crate::state::{
     Trouble, segment,
 };
 
-const LINK: &str = "SELECT key, target, raw, mapped, moment, matching, fields FROM link";
+const LINK: &str = "SELECT key, target, raw, mapped, moment, matching, fields, standing FROM link";
 const EXCEPTION: &str = "SELECT e.trouble, e.next, e.detail, e.entries FROM exception e";
 
 pub fn outbox(db: &Connection, sync: i64) -> rusqlite::Result<Vec<Stored>> {
@@ -106,6 +106,7 @@ fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
     let bytes = |column| -> rusqlite::Result<Fingerprint> {
         Ok(Fingerprint::from_slice(row.get_ref(column)?.as_blob()?))
     };
+    let (own, presence) = Link::read_standing(row.get(7)?);
     Ok(Link {
         key: Key::from_text(row.get_ref(0)?.as_str()?),
         target: row.get_ref(1)?.as_str_or_null()?.map(TargetId::from_json),
@@ -118,6 +119,8 @@ fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
         },
         matching: row.get(5)?,
         fields: row.get::<_, Option<Vec<u8>>>(6)?.unwrap_or_default(),
+        own,
+        presence,
     })
 }
 
@@ -186,11 +189,16 @@ pub fn by_match(
     Ok(link.map(Holder::Linked))
 }
 
-pub fn by_target(db: &Connection, sync: i64, target: &TargetId) -> rusqlite::Result<Option<Link>> {
+pub fn by_target(
+    db: &Connection,
+    sync: i64,
+    target: &TargetId,
+    except: &Key,
+) -> rusqlite::Result<Option<Link>> {
     db.prepare_cached(&format!(
-        "{LINK} WHERE sync = ? AND target = ? AND matching IS NOT NULL LIMIT 1"
+        "{LINK} WHERE sync = ? AND target = ? AND matching IS NOT NULL AND key <> ? LIMIT 1"
     ))?
-    .query_row(params![sync, target.as_json()], read_link)
+    .query_row(params![sync, target.as_json(), except.as_str()], read_link)
     .optional()
 }
 
@@ -236,14 +244,20 @@ pub fn next_due(db: &Connection, sync: i64, after: Millis) -> rusqlite::Result<O
 }
 
 pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
-    let count = |table: &str| {
-        let sql = format!("SELECT count(*) FROM {table} WHERE sync = ?");
-        let count = db.prepare_cached(&sql)?.query_row([sync], |row| row.get(0));
-        count.map(|count: i64| count as u64)
-    };
+    let (links, removed) = db
+        .prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE standing >= 2) FROM link WHERE sync = ?",
+        )?
+        .query_row([sync], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+        })?;
+    let outbox = db
+        .prepare_cached("SELECT count(*) FROM segment WHERE sync = ?")?
+        .query_row([sync], |row| row.get::<_, i64>(0))?;
     let mut totals = Totals {
-        links: count("link")?,
-        outbox: count("segment")?,
+        links: links - removed,
+        removed,
+        outbox: outbox as u64,
         ..Totals::default()
     };
     let mut statement = db.prepare_cached(

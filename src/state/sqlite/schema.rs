@@ -80,6 +80,7 @@ ALTER TABLE exception ADD COLUMN matching INTEGER;
 CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS NOT NULL;
 ",
     inbox::TABLES,
+    "ALTER TABLE link ADD COLUMN standing INTEGER;",
 ];
 
 /// What a commit that was answered survives.

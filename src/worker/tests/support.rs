@@ -281,6 +281,13 @@ impl World {
                 self.records.push(asked.body.clone());
                 (201, json!({"id": self.records.len() - 1}))
             }
+            ("DELETE", Some(id)) => match self.records.get_mut(id.parse::<usize>().unwrap()) {
+                Some(Value::Null) | None => (404, json!({"error": "gone"})),
+                Some(record) => {
+                    *record = Value::Null;
+                    (204, json!({}))
+                }
+            },
             (_, Some(id)) => match self.records.get_mut(id.parse::<usize>().unwrap()) {
                 Some(Value::Null) | None => (404, json!({"error": "gone"})),
                 Some(record) => {
@@ -323,7 +330,7 @@ fn spec(port: u16) -> Value {
             }}],
         },
         "crm": {
-            "http": http, "auth": {"none": {}}, "access": ["Read", "Create", "Update"],
+            "http": http, "auth": {"none": {}}, "access": ["Read", "Create", "Update", "Delete"],
             "limits": [{"concurrency": 4}],
             "retry": {"initialDelay": "10ms", "maxDelay": "20ms"},
             "objects": [{
@@ -332,6 +339,7 @@ fn spec(port: u16) -> Value {
                 "find": {"path": "/contacts", "query": {"email": "${match.email}"}, "records": "data", "indexLag": "10ms"},
                 "create": {"path": "/contacts"},
                 "update": {"method": "PUT", "path": "/contacts/${key.id}"},
+                "delete": {"path": "/contacts/${key.id}"},
             }],
         },
         "map": {"fields": [{"to": "email", "from": "email"}, {"to": "name", "from": "name"}]},

@@ -1,0 +1,206 @@
+//! What becomes of a target record when its source record is gone or has left, and whether the target can
+//! do that and may. Pure. Called by `plan::sync`; carried out by `worker`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::validate::SyncChecker;
+use super::{Endpoint, WritePlan};
+use crate::api::connection::Method;
+use crate::api::sync::{Adopted, RemovalSpec, SyncSpec};
+use crate::record::{Fingerprint, Removal};
+
+/// What becomes of a target record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RemovalPlan {
+    /// It stays as it is.
+    #[default]
+    Ignore,
+    /// It is deleted; `adopted`: also where the Sync found it in the target.
+    Delete { adopted: bool },
+    /// These fields are written.
+    Set(Map<String, Value>),
+}
+
+impl RemovalPlan {
+    pub fn is_ignore(&self) -> bool {
+        matches!(self, Self::Ignore)
+    }
+
+    /// Of this way to remove: a removal that was carried out in another way is to be done again.
+    fn print(&self) -> Fingerprint {
+        Fingerprint::of(format!("{self:?}").as_bytes())
+    }
+}
+
+/// What becomes of target records, by why their source records are not to be there any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovalPlans {
+    pub on_delete: RemovalPlan,
+    pub on_leave: RemovalPlan,
+}
+
+impl RemovalPlans {
+    pub fn of(&self, removal: Removal) -> &RemovalPlan {
+        match removal {
+            Removal::Deleted | Removal::Absent => &self.on_delete,
+            Removal::Left => &self.on_leave,
+        }
+    }
+
+    /// Under what a source version is known once it counts as a removal.
+    pub fn print(&self, removal: Removal, version: Fingerprint) -> Fingerprint {
+        version.under(self.of(removal).print())
+    }
+
+    /// Whether records may be deleted.
+    pub fn deletes(&self) -> bool {
+        [&self.on_delete, &self.on_leave]
+            .into_iter()
+            .any(|plan| matches!(plan, RemovalPlan::Delete { .. }))
+    }
+}
+
+pub(super) fn compile_removals(spec: &SyncSpec) -> RemovalPlans {
+    RemovalPlans {
+        on_delete: compile_removal(spec.write.on_delete.as_ref()),
+        on_leave: compile_removal(spec.write.on_leave.as_ref()),
+    }
+}
+
+fn compile_removal(spec: Option<&RemovalSpec>) -> RemovalPlan {
+    let Some(spec) = spec else {
+        return RemovalPlan::Ignore;
+    };
+    match (&spec.delete, &spec.set) {
+        (Some(delete), _) => RemovalPlan::Delete {
+            adopted: delete.adopted == Adopted::Delete,
+        },
+        (None, Some(fields)) => RemovalPlan::Set(fields.clone()),
+        (None, None) => RemovalPlan::Ignore,
+    }
+}
+
+/// The target can do what `onDelete` and `onLeave` say, and allows it.
+pub(super) fn check_removals(
+    source: &Endpoint,
+    target: &Endpoint,
+    write: &WritePlan,
+    filtered: bool,
+    checker: &mut SyncChecker,
+) {
+    let plans = &write.removals;
+    for (field, plan) in [
+        ("spec.write.onDelete", &plans.on_delete),
+        ("spec.write.onLeave", &plans.on_leave),
+    ] {
+        match plan {
+            RemovalPlan::Ignore => {}
+            RemovalPlan::Delete { .. } => check_delete(target, field, checker),
+            RemovalPlan::Set(fields) => check_set(target, fields, field, checker),
+        }
+    }
+    if !plans.on_leave.is_ignore() && !filtered {
+        checker.warning(
+            "spec.write.onLeave",
+            "no record can leave without source.where: add it, or remove onLeave",
+        );
+    }
+    if source.object.deleted.is_none() && !plans.on_delete.is_ignore() {
+        checker.error(
+            "spec.write.onDelete",
+            format!(
+                "nothing tells that a record of object {:?} of {} was deleted: say there by `deleted` what a tombstone looks like",
+                source.object.name,
+                source.connection.resource()
+            ),
+        );
+    }
+}
+
+fn check_delete(target: &Endpoint, field: &str, checker: &mut SyncChecker) {
+    let (object, resource) = (&target.object, target.connection.resource());
+    let Some(delete) = &object.delete else {
+        let problem = format!(
+            "object {:?} of {resource} has no delete: add it there, or choose ignore or set",
+            object.name
+        );
+        return checker.error(&format!("{field}.delete"), problem);
+    };
+    let access = &target.connection.access;
+    if !access.delete {
+        checker.error(
+            "spec.target.connectionRef",
+            format!(
+                "{resource} does not allow Delete, and {} deletes records: add Delete to its spec.access",
+                name(field)
+            ),
+        );
+    }
+    if delete.uses_current() && !access.read {
+        checker.error(
+            "spec.target.connectionRef",
+            format!("{resource} does not allow Read, and the delete reads ${{current.…}}: add Read to its spec.access"),
+        );
+    }
+}
+
+fn check_set(
+    target: &Endpoint,
+    fields: &Map<String, Value>,
+    field: &str,
+    checker: &mut SyncChecker,
+) {
+    let (object, resource) = (&target.object, target.connection.resource());
+    let place = format!("{field}.set");
+    let Some(update) = &object.update else {
+        let problem = format!(
+            "object {:?} of {resource} has no update: add it there, or choose ignore or delete",
+            object.name
+        );
+        return checker.error(&place, problem);
+    };
+    if !target.connection.access.update {
+        checker.error(
+            "spec.target.connectionRef",
+            format!(
+                "{resource} does not allow Update, and {} updates records: add Update to its spec.access",
+                name(field)
+            ),
+        );
+    }
+    let set = Value::Object(fields.clone());
+    let missing = update.request.paths_of("record").into_iter();
+    if let Some(path) = missing.into_iter().find(|path| path.get(&set).is_none()) {
+        checker.error(
+            &place,
+            format!(
+                "the update of object {:?} uses ${{record.{path}}}, which is not set here",
+                object.name
+            ),
+        );
+    }
+    if let Some(path) = update.request.source_paths().first() {
+        checker.error(
+            &place,
+            format!(
+                "the update of object {:?} uses ${{source.{path}}}, and a source record that is gone has no values",
+                object.name
+            ),
+        );
+    }
+    if update.request.method == Method::Put.as_str() {
+        checker.warning(
+            &place,
+            format!(
+                "the update of object {:?} is a PUT, which most systems take as the whole record: what is not set here may be emptied",
+                object.name
+            ),
+        );
+    }
+}
+
+/// `onDelete` of `spec.write.onDelete`.
+fn name(field: &str) -> &str {
+    field.rsplit('.').next().unwrap_or(field)
+}

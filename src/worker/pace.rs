@@ -1,0 +1,58 @@
+//! When a run has nothing left to do, and when its engine wakes by itself. Only looks at the worker's state.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Mode, Worker, inbox, now, settle};
+
+impl Worker {
+    /// A single run has waited long enough for records that fail again and again.
+    pub(super) fn out_of_patience(&self) -> bool {
+        match self.setup.mode {
+            Mode::Watch => false,
+            Mode::Once { patience } => !self.scanning && self.last_progress.elapsed() > patience,
+        }
+    }
+
+    pub(super) fn finished(&self) -> bool {
+        if !self.work.is_empty() || self.settling || !self.outcomes.is_empty() {
+            return false;
+        }
+        if self.stopping() {
+            return true;
+        }
+        match self.setup.mode {
+            Mode::Watch => false,
+            Mode::Once { .. } => {
+                // Links that were made since waiting records were last looked at may set one free.
+                let told = self.has_waiting && self.linked.has_changed().unwrap_or(false);
+                let inbox = self.inbox.as_ref().is_none_or(inbox::Inbox::is_idle);
+                let idle = !self.scanning && self.flights.is_empty() && !told && inbox;
+                idle && (self.due.is_none() || self.out_of_patience())
+            }
+        }
+    }
+
+    pub(super) fn wake_at(&self) -> Instant {
+        let mut wake = Instant::now() + Duration::from_secs(1);
+        if let Some(held) = self.held_until {
+            wake = wake.min(held);
+        }
+        if let Some(inbox) = &self.inbox {
+            wake = wake.min(inbox.wake_at());
+        }
+        if !self.settling && !self.outcomes.is_empty() {
+            wake = wake.min(self.settled_at + settle::GATHER);
+        }
+        if let Some(due) = self
+            .due
+            .filter(|_| !self.asking_due && self.takes_exceptions())
+        {
+            wake = wake.min(
+                Instant::now() + Duration::from_millis(due.saturating_sub(now()).max(1) as u64),
+            );
+        }
+        wake
+    }
+}
