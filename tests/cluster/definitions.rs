@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cluster::{ApiServer, eventually};
-use super::controller::Controller;
+use super::operator::Operator;
 
 #[test]
 fn an_operator_newer_than_its_definitions_shows_what_they_know() {
@@ -23,10 +23,11 @@ fn an_operator_newer_than_its_definitions_shows_what_they_know() {
         ];
         server.run(&crd);
     }
-    let controller = Controller::start(&server, "older");
+    let namespace = server.namespace("older");
+    let namespace = namespace.as_str();
+    let operator = Operator::start(&server.install_roles(namespace, &[]), &[]);
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop-to-crm");
     let examples = examples.to_str().unwrap();
-    let namespace = controller.namespace.as_str();
     server.run(&["apply", "--namespace", namespace, "-f", examples]);
     // Nobody answers at the addresses of the demo: that, too, is shown.
     let status = "-o=jsonpath={.items[*].status}";
@@ -37,10 +38,10 @@ fn an_operator_newer_than_its_definitions_shows_what_they_know() {
         let new = shown.contains("recordsOpen") || shown.contains("guarantees");
         match (ready, failed, new) {
             (2, 2, false) => Ok(()),
-            _ => Err(format!("{shown}\n{}", controller.log())),
+            _ => Err(format!("{shown}\n{}", operator.log())),
         }
     });
-    let log = controller.log();
+    let log = operator.log();
     let told = log.matches("is older than this operator").count();
     assert_eq!(told, 1, "{log}");
     assert!(!log.contains("status not written"), "{log}");

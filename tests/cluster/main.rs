@@ -3,9 +3,8 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
-#[allow(dead_code)] // it knows commands, too
-#[path = "../commands/controller.rs"]
-mod controller;
+#[path = "../support/operator.rs"]
+mod operator;
 
 mod chart;
 mod definitions;

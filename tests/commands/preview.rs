@@ -24,7 +24,8 @@ fn what_a_cluster_declares_is_previewed_and_so_is_a_change_of_it() {
     let all = format!("{manifests}---\n{wrong}");
     server.apply(&controller.namespace, &all).unwrap();
 
-    let state = controller.folder.path().join("of-a-first-run");
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("of-a-first-run");
     let state = state.to_str().unwrap();
     let preview = |code: i32, more: &[&str]| {
         let mut args = vec!["preview", "--here", "--state", state, "items"];
@@ -40,7 +41,7 @@ fn what_a_cluster_declares_is_previewed_and_so_is_a_change_of_it() {
     assert_eq!(made, Some(RECORDS), "{json}");
 
     // What is on this machine wins over what has its name there.
-    let change = controller.folder.path().join("change.yaml");
+    let change = folder.path().join("change.yaml");
     let mapping = manifests
         .split("---\n")
         .find(|m| m.contains("kind: Mapping"))
