@@ -1,6 +1,8 @@
 //! The words that every room shares: keys, ids, versions, fingerprints and outcomes of records.
 //! Pure data: no I/O, no clock, no Kubernetes types.
 
+mod failure;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
+
+pub use failure::{Class, Failure, Request};
 
 /// Longest key in bytes; a record with a longer one is a dead letter.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -303,63 +307,6 @@ pub enum Removal {
     Absent,
     /// It is there and the Sync's `where` does not admit it any more.
     Left,
-}
-
-/// What an answer of a system means for the engine (design: "Classification of answers").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Class {
-    /// May pass by itself: 408, 425, 5xx, resets, timeouts, DNS.
-    Transient,
-    /// The system asks for fewer requests: 429, 503 with Retry-After.
-    RateLimited,
-    /// The credential is not accepted: 401 after one refresh.
-    Authentication,
-    /// The request will never be accepted as it is: 400, 413, 415, 422.
-    Permanent,
-    /// The credential may not do this: 403.
-    Forbidden,
-    /// The record isn't there any more: 404, 410.
-    Gone,
-    /// Somebody else changed the record since it was read: 409, 412.
-    VersionConflict,
-    /// A record with this identity stands there already.
-    AlreadyExists,
-    /// The same request is being worked on.
-    InFlight,
-    /// The request may or may not have taken effect.
-    Ambiguous,
-    /// The manifest or the system's set-up is wrong: bad certificate, redirect to another origin.
-    Configuration,
-}
-
-/// A request that did not succeed, in words that may be shown to anybody: no secret, no query string.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    pub class: Class,
-    /// Whether the request may have reached the system (false: refused connection, DNS, open circuit).
-    pub sent: bool,
-    /// HTTP status, when there was an answer.
-    pub status: Option<u16>,
-    /// What happened and what to do, in one line.
-    pub message: String,
-    /// The beginning of the answer's body, at most 512 bytes.
-    pub excerpt: Option<String>,
-    /// When the system wants the next try, in milliseconds from now.
-    pub retry_after_ms: Option<u64>,
-}
-
-impl Failure {
-    pub fn new(class: Class, sent: bool, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            sent,
-            status: None,
-            message: message.into(),
-            excerpt: None,
-            retry_after_ms: None,
-        }
-    }
 }
 
 #[cfg(test)]

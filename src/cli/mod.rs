@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::ParseError;
 
+pub use deadletters::reasons as dead_letter_reasons;
 use logging::LogFormat;
 pub use output::OutputFormat;
 

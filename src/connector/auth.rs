@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::build::set_query;
 use super::token::{Token, Tokens};
@@ -275,6 +275,12 @@ impl Authenticator {
         })
     }
 
+    /// The credential that requests were sent with last.
+    pub fn known(&self) -> Option<Arc<Credential>> {
+        let current = self.current.read();
+        current.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The failure of a 401 that a renewal did not help.
     pub fn not_accepted(&self) -> Failure {
         let what = match &self.plan.auth {
@@ -350,13 +356,27 @@ impl Credential {
         }
     }
 
+    /// Shows in a URL where the credential stands.
+    pub fn mask(&self, url: &mut Url) {
+        if let Carried::Query(name, _) = &self.carried {
+            set_query(url, name, "***");
+        }
+    }
+
     /// A text without the secret in it, should a system repeat what it was sent.
     pub fn hide(&self, mut text: String) -> String {
         for secret in &self.hidden {
             let secret = secret.expose_secret();
             // A very short secret would tear words apart; a system that repeats one hides nothing by it.
-            if secret.len() >= 4 && text.contains(secret) {
+            if secret.len() < 4 {
+                continue;
+            }
+            if text.contains(secret) {
                 text = text.replace(secret, "***");
+            }
+            let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            if encoded != secret && text.contains(&encoded) {
+                text = text.replace(&encoded, "***");
             }
         }
         text

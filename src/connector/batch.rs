@@ -181,7 +181,7 @@ impl Judge<'_> {
         failure.excerpt = result.map(|result| {
             let mut text = self.reply.credential.hide(result.to_string());
             shorten(&mut text);
-            text
+            text.into()
         });
         failure
     }

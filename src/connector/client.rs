@@ -67,12 +67,28 @@ impl Connector {
             url: request.url,
         };
         let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
-        let name = request.operation.path.source();
+        let result = self
+            .call_prepared(&prepared, request.purpose, request.operation)
+            .await;
+        // Only a search belongs to one record.
+        result.map_err(|failure| match request.purpose {
+            Purpose::Find => self.with_request(failure, &prepared, 1),
+            _ => failure,
+        })
+    }
+
+    async fn call_prepared(
+        &self,
+        prepared: &Prepared,
+        purpose: Purpose,
+        operation: &Operation,
+    ) -> Result<Reply, Failure> {
+        let name = operation.path.source();
         let mut attempt = 0;
         loop {
-            let (mut failure, page) = match self.exchange(&prepared, request.purpose, name).await {
+            let (mut failure, page) = match self.exchange(prepared, purpose, name).await {
                 Ok(reply) if !reply.ignored && classify::is_html(&reply.headers, &reply.body) => {
-                    (self.html(&prepared, name, reply.status), true)
+                    (self.html(prepared, name, reply.status), true)
                 }
                 Err(failure) if failure.class == Class::Transient => (failure, false),
                 other => return other,

@@ -10,13 +10,16 @@ use super::auth::Credential;
 use super::build::Prepared;
 use super::classify::Purpose;
 use super::transport::Raw;
-use crate::record::{Class, Failure};
+use crate::record::{Class, Failure, Request};
 
 /// A wait that somebody who watches is told of.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Bytes of an answer that a failure shows.
 const EXCERPT: usize = 512;
+
+/// Bytes of a request's body that a failure shows.
+const MOST_BODY: usize = 4_096;
 
 impl Connector {
     /// A page for people where data is expected: an outage page at first, a wrong URL if it stays.
@@ -147,6 +150,40 @@ impl Connector {
         )
     }
 
+    /// Notes in a failure what was sent: neither headers nor the credential, and of a batch no body.
+    pub(super) fn with_request(
+        &self,
+        mut failure: Failure,
+        prepared: &Prepared,
+        records: usize,
+    ) -> Failure {
+        if !failure.sent || failure.request.is_some() {
+            return failure;
+        }
+        let credential = self.inner.auth.known();
+        let hide = |text: String| match &credential {
+            Some(credential) => credential.hide(text),
+            None => text,
+        };
+        let mut url = prepared.url.clone();
+        if let Some(credential) = &credential {
+            credential.mask(&mut url);
+        }
+        let start = prepared.body.get(..prepared.body.len().min(MOST_BODY * 2));
+        let body = start.filter(|body| records == 1 && !body.is_empty());
+        failure.request = Some(Box::new(Request {
+            method: prepared.method.to_string(),
+            url: hide(url.into()),
+            records,
+            body: body.map(|body| {
+                let mut text = hide(String::from_utf8_lossy(body).into_owned());
+                shorten_to(&mut text, MOST_BODY);
+                text
+            }),
+        }));
+        failure
+    }
+
     pub(super) fn no_access(&self, access: &str) -> Failure {
         let text = format!(
             "{}: spec.access does not allow {access}; add it to let Syncs do this",
@@ -167,16 +204,20 @@ fn rounded(wait: Duration) -> String {
 
 /// The beginning of a body, without the secret should the system repeat it. It is hidden before the
 /// text is cut, since half a secret would not be found.
-fn excerpt(body: &[u8], credential: &Credential) -> Option<String> {
+fn excerpt(body: &[u8], credential: &Credential) -> Option<Box<str>> {
     let start = body.get(..body.len().min(EXCERPT * 16))?;
     let mut text = credential.hide(String::from_utf8_lossy(start).into_owned());
     shorten(&mut text);
-    (!text.is_empty()).then_some(text)
+    (!text.is_empty()).then(|| text.into())
 }
 
 /// Cuts a text to the length of an excerpt, between two characters.
 pub(super) fn shorten(text: &mut String) {
-    let end = (0..=EXCERPT.min(text.len()))
+    shorten_to(text, EXCERPT);
+}
+
+fn shorten_to(text: &mut String, most: usize) {
+    let end = (0..=most.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or_default());

@@ -192,13 +192,17 @@ impl Connector {
         let mut prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
         prepared.not_after = not_after;
         let name = operation.path.source();
-        let reply = self.exchange(&prepared, shape.purpose, name).await?;
+        let told = |failure| self.with_request(failure, &prepared, 1);
+        let reply = self
+            .exchange(&prepared, shape.purpose, name)
+            .await
+            .map_err(told)?;
         if is_html(&reply.headers, &reply.body) && !reply.ignored {
             let mut failure = self.html(&prepared, name, reply.status);
             failure.class = unsure(shape.purpose);
-            return Err(failure);
+            return Err(told(failure));
         }
-        Ok(Ok(self.read_done(shape, &reply)?))
+        Ok(Ok(self.read_done(shape, &reply).map_err(told)?))
     }
 
     /// The id in an answer; an answer is read only when one is wanted.
@@ -249,7 +253,11 @@ impl Connector {
         };
         let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
         let name = operation.path.source();
-        let reply = self.exchange(&prepared, shape.purpose, name).await?;
+        let told = |failure| self.with_request(failure, &prepared, items.len());
+        let reply = self
+            .exchange(&prepared, shape.purpose, name)
+            .await
+            .map_err(told)?;
         if reply.ignored {
             return Ok(items.iter().map(|_| Ok(Done::default())).collect());
         }
@@ -266,11 +274,12 @@ impl Connector {
             &reply,
             items.len(),
         )
+        .map(|results| results.into_iter().map(|one| one.map_err(told)).collect())
         .map_err(|what| {
             let mut failure = self.wrong(operation, &what);
             (failure.class, failure.sent) = (unsure(shape.purpose), true);
             failure.status = Some(reply.status.as_u16());
-            failure
+            told(failure)
         })
     }
 

@@ -5,6 +5,7 @@ pub mod decide;
 pub mod diff;
 pub mod matching;
 pub mod observe;
+pub mod redact;
 pub mod route;
 
 #[cfg(test)]

@@ -220,6 +220,9 @@ pub struct Guarantees {
 pub struct FailurePlan {
     /// How long a temporary failure is retried before it becomes a dead letter.
     pub dead_letter_after: Duration,
+    /// How long dead letters are kept, and how many.
+    pub dead_letter_retention: Duration,
+    pub dead_letter_limit: u64,
 }
 
 #[derive(Clone, Debug)]

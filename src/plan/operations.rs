@@ -22,6 +22,16 @@ pub(super) fn check_source(source: &Endpoint, checker: &mut SyncChecker) {
             format!("{resource} does not allow Read: add it to its spec.access"),
         );
     }
+    if !source.object.redact.is_empty() && source.object.get.is_none() {
+        checker.warning(
+            "spec.source.object",
+            format!(
+                "object {:?} of {resource} has redact and no get: a dead letter of it cannot be replayed, because the \
+                 values that were taken out cannot be read again",
+                source.object.name
+            ),
+        );
+    }
 }
 
 /// The target has the operations that mode and match need, and allows them.

@@ -93,6 +93,8 @@ pub(super) fn compile_sync(
         guarantees,
         failures: FailurePlan {
             dead_letter_after: spec.failures.dead_letter_after.to_std(),
+            dead_letter_retention: spec.failures.dead_letter_retention.to_std(),
+            dead_letter_limit: spec.failures.dead_letter_limit.into(),
         },
         trigger,
         suspend: spec.suspend,

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod dead_letter;
 mod error;
 pub mod inbox;
 mod location;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, TargetId};
+pub use dead_letter::{Closed, Closing, How, Keep, MOST_CLOSED, Tried};
 pub use error::{OnMismatch, StoreError};
 pub use inbox::{Delivered, Notice};
 pub use location::{Location, LocationError};
@@ -254,6 +256,12 @@ pub struct Detail {
     /// until no other record with its match value is in doubt.
     pub awaits: Option<Awaited>,
     pub failure: Option<Failure>,
+    /// The first attempt and the last ones, also those before a replay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
+    /// Values were taken out of the record: it has to be read again before it is sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
 }
 
 /// A link of another Sync.

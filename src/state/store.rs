@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 
 use super::{
-    Change, Delivered, Exception, Known, Link, Millis, Notice, OnMismatch, Session, StoreError,
-    Stored, SyncState, Totals,
+    Change, Closed, Closing, Delivered, Exception, Keep, Known, Link, Millis, Notice, OnMismatch,
+    Session, StoreError, Stored, SyncState, Totals,
 };
 
 /// Another source record that has a match value.
@@ -164,8 +164,31 @@ pub trait Store: Send + Sync {
 
     /// Dead letters are dropped: the version seen counts as dealt with. An ambiguous one stands in the
     /// target then, under an id that is [not told](TargetId::untold), and keeps its match value; a newer
-    /// one that waited behind it goes to work. A listed session will do. Returns how many.
-    fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// one that waited behind it goes to work. What is noted of them is kept, for the last
+    /// [`super::MOST_CLOSED`] of a Sync. A listed session will do. Returns how many.
+    fn discard(
+        &self,
+        session: &Session,
+        which: Which,
+        closing: Closing,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Drops dead letters that are too old or too many, the oldest first, as [`Store::discard`] does; at most
+    /// `limit` at once. Returns how many: as many as `limit` means that there may be more.
+    fn expire_dead_letters(
+        &self,
+        session: &Session,
+        keep: Keep,
+        at: Millis,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Dead letters that are gone, the last one first.
+    fn closed(
+        &self,
+        session: &Session,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Closed>, StoreError>>;
 
     /// Keeps what a Connection (`NAMESPACE/NAME`) was told, durably. An event that was kept within the last
     /// [`crate::state::inbox::REMEMBERED`] is not kept again. Returns how many events were new.

@@ -118,6 +118,10 @@ fn encode_syncs(
             counter(&mut metric, &labels(name, "outcome", outcome), count)?;
         }
     }
+    let mut metric = describe(encoder, &table::SYNC_DEAD_LETTERS_EXPIRED)?;
+    for (name, meter) in syncs {
+        counter(&mut metric, &label(name), meter.expired_count())?;
+    }
     let mut metric = describe(encoder, &table::SYNC_RUNS)?;
     for (name, meter) in syncs {
         for (outcome, count) in meter.run_counts() {

@@ -43,6 +43,28 @@ impl ScanCompleted<'_> {
     }
 }
 
+/// Dead letters were dropped because they were too old or too many.
+#[derive(Debug)]
+pub struct DeadLettersExpired<'a> {
+    pub sync: &'a SyncName,
+    pub count: u64,
+}
+
+impl DeadLettersExpired<'_> {
+    /// Says nothing where there are none.
+    pub fn emit(&self, meter: &SyncMeter) {
+        let (sync, count) = (self.sync, self.count);
+        if count > 0 {
+            meter.expired(count);
+            tracing::warn!(
+                %sync,
+                count,
+                "dead letters dropped: older than failures.deadLetterRetention, or more than failures.deadLetterLimit"
+            );
+        }
+    }
+}
+
 /// The circuit of a Connection has opened or closed.
 #[derive(Debug)]
 pub struct CircuitChanged<'a> {

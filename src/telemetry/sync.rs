@@ -94,6 +94,7 @@ pub struct SyncMeter {
     records: [AtomicU64; OUTCOMES.len()],
     in_flight: AtomicU64,
     runs: [AtomicU64; RUN_OUTCOMES.len()],
+    expired: AtomicU64,
     pub(super) run_seconds: Histogram,
     pub(super) scan_seconds: Histogram,
     standing: Mutex<(Standing, Declared)>,
@@ -105,6 +106,7 @@ impl Default for SyncMeter {
             records: Default::default(),
             in_flight: AtomicU64::new(0),
             runs: Default::default(),
+            expired: AtomicU64::new(0),
             run_seconds: Histogram::new(RUN),
             scan_seconds: Histogram::new(RUN),
             standing: Mutex::default(),
@@ -130,6 +132,15 @@ impl SyncMeter {
         }
         self.run_seconds.observe(took);
         self.in_flight.store(0, Ordering::Relaxed);
+    }
+
+    /// So many dead letters were dropped because they were too old or too many.
+    pub fn expired(&self, count: u64) {
+        self.expired.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn expired_count(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
     }
 
     /// A scan has seen everything that it was to see.

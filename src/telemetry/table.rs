@@ -51,6 +51,8 @@ families! {
         "Records that are not settled: in_flight now, retrying after a failure that may pass, unknown (no answer to a create is known), waiting for a link of another Sync";
     SYNC_DEAD_LETTERS = Gauge "sync_dead_letters" ["namespace", "sync", "reason"]
         "Open dead letters by reason";
+    SYNC_DEAD_LETTERS_EXPIRED = Counter "sync_dead_letters_expired" ["namespace", "sync"]
+        "Dead letters dropped because they were older than failures.deadLetterRetention or more than failures.deadLetterLimit";
     SYNC_FRESHNESS_AGE = Gauge "sync_freshness_age_seconds" ["namespace", "sync"]
         "How old the newest state is that the target surely shows: since the start of the last completed scan, or since the oldest record that is pending, unknown, waiting or retrying was first seen; absent before the first completed scan";
     SYNC_FRESHNESS_MAX_AGE = Gauge "sync_freshness_max_age_seconds" ["namespace", "sync"]

@@ -88,14 +88,16 @@ impl Worker {
         let delay = backoff(retry.initial_delay, retry.max_delay, attempt.attempts);
         let before = flight.detail.clone();
         let detail = |reason: &str| {
-            Box::new(Detail {
+            let mut detail = Detail {
                 reason: reason.into(),
                 message: failure.message.clone(),
                 attempts: attempt.attempts + 1,
                 since,
                 failure: Some(failure.clone()),
                 ..before.clone()
-            })
+            };
+            detail.note(at, failure);
+            Box::new(detail)
         };
         let at_next = at + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         let trouble = |trouble, next, detail, in_doubt| Outcome {
@@ -142,10 +144,13 @@ impl Worker {
             }
             Next::Ambiguous => {
                 let mut outcome = Outcome::ambiguous(id, attempt.sent_ms);
-                if let Ending::Trouble { detail, .. } = &mut outcome.ending {
-                    detail.message = format!("{}; {}", failure.message, detail.message);
-                    detail.failure = Some(failure.clone());
-                    detail.attempts = attempt.attempts + 1;
+                if let Ending::Trouble { detail: held, .. } = &mut outcome.ending {
+                    let message = format!("{}; {}", failure.message, held.message);
+                    **held = Detail {
+                        reason: held.reason.clone(),
+                        message,
+                        ..*detail("")
+                    };
                 }
                 outcome
             }

@@ -1,9 +1,11 @@
 //! What comes to the engine's task: pages, answers, durable commits. Data only.
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::connector::{Answer, Found};
+use crate::mapping::Links;
 use crate::record::{Failure, Key, Verb};
 use crate::state::{Exception, Known, Link, Millis, StoreError};
 
@@ -11,6 +13,7 @@ use super::digest::Digest;
 use super::flight::FlightId;
 use super::inbox::Told;
 use super::outcome::Outcome;
+use super::redact::Unread;
 use super::scan::Reading;
 
 /// What a finished future brings.
@@ -36,7 +39,10 @@ pub enum Event {
     Answered(Vec<FlightId>, Verb, Answer),
     /// Exceptions that are due, and when the next one will be.
     Due(Vec<(Exception, Known)>, Option<Millis>),
-    Remapped(FlightId, crate::mapping::Links),
+    /// The source record as it is now, and the links that its Mapping needs.
+    Remapped(FlightId, Result<(Bytes, Links), Unread>),
+    /// So many dead letters were dropped.
+    Expired(u64),
     /// Whether another source record is linked to the target record that is to be removed.
     Owned(FlightId, bool),
 }

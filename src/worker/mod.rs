@@ -18,10 +18,12 @@ mod page;
 mod prepare;
 mod recency;
 mod recover;
+mod redact;
 mod release;
 mod removal;
 mod report;
 mod resolve;
+mod retention;
 mod scan;
 mod search;
 mod seen;
@@ -134,6 +136,7 @@ pub struct Worker {
     settled_meanwhile: HashSet<Key>,
     has_exceptions: bool,
     has_waiting: bool,
+    expiry: retention::Expiry,
     linked: watch::Receiver<u64>,
     held_until: Option<Instant>,
     outages: u32,
@@ -196,6 +199,7 @@ impl Worker {
             settled_meanwhile: HashSet::new(),
             has_exceptions: totals.exceptions() > 0,
             has_waiting: totals.waiting > 0,
+            expiry: retention::Expiry::default(),
             linked,
             held_until: None,
             outages: 0,
@@ -296,6 +300,7 @@ impl Worker {
             self.look_around();
             self.read_inbox();
             self.ask_due();
+            self.expire_dead_letters();
             self.fill();
         }
         self.settle();
@@ -323,7 +328,8 @@ impl Worker {
             Event::Searched(id, searched) => self.searched(id, *searched),
             Event::Answered(ids, verb, answer) => self.answered(&ids, verb, answer),
             Event::Due(exceptions, next) => self.take_due(exceptions, next),
-            Event::Remapped(id, links) => self.remapped(id, &links),
+            Event::Remapped(id, read) => self.remapped(id, read),
+            Event::Expired(count) => self.expired(count),
             Event::Owned(id, shared) => self.owned(id, shared),
         }
     }

@@ -148,7 +148,7 @@ pub fn complete(detail: &Detail, flight: &Flight) -> Detail {
         first_sent: detail.first_sent.or(flight.detail.first_sent),
         perhaps_there: flight.perhaps_there && flight.base.target.is_none(),
         replayed: false,
-        remap: detail.awaits.is_some(),
+        remap: detail.awaits.is_some() || detail.redacted,
         ..detail.clone()
     }
 }

@@ -17,6 +17,7 @@ use super::crash::{Boundary, pass};
 use super::digest::{self, Candidate, Digest, Origin, Standing};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
 use super::prepare::{Prepared, broken, newest_known, seen_link, touched};
+use super::redact::{redact, redact_whole};
 use super::witness::{Fate, Skip};
 use super::{Event, Worker};
 
@@ -301,6 +302,7 @@ impl Worker {
             let (Prepared::Ready(entry) | Prepared::Trouble(entry, _, _)) = prepared;
             self.tell(&entry.key, Fate::Behind);
             exception.behind = Some(entry);
+            redact(&self.setup.plan, &mut exception);
             batch.changes.push(Change::Exception(exception));
             return;
         }
@@ -333,14 +335,17 @@ impl Worker {
             }
             Prepared::Trouble(entry, trouble, detail) => {
                 self.note_trouble(trouble);
-                self.tell(&entry.key, Fate::Trouble(trouble, &detail));
-                batch.changes.push(Change::Exception(Box::new(Exception {
+                let mut exception = Box::new(Exception {
                     entry,
                     trouble,
                     next: 0,
                     detail: *detail,
                     behind: None,
-                })));
+                });
+                redact(&self.setup.plan, &mut exception);
+                let fate = Fate::Trouble(trouble, &exception.detail);
+                self.tell(&exception.entry.key, fate);
+                batch.changes.push(Change::Exception(exception));
             }
         }
     }
@@ -362,7 +367,9 @@ impl Worker {
             &exception.entry.key,
             Fate::Trouble(Trouble::Dead, &exception.detail),
         );
-        batch.changes.push(Change::Exception(Box::new(exception)));
+        let mut exception = Box::new(exception);
+        redact_whole(&self.setup.plan, &mut exception);
+        batch.changes.push(Change::Exception(exception));
     }
 }
 

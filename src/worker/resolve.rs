@@ -1,6 +1,7 @@
 //! What a search means for a record, also for one whose create may have arrived, and records that go
 //! through the Mapping again. The searching itself is in `search`.
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::mapping::Links;
@@ -14,6 +15,7 @@ use crate::state::{Detail, Exception, Link, Trouble};
 use super::flight::{FlightId, Forced};
 use super::outcome::{Ending, Outcome};
 use super::prepare::{Prepared, prepare};
+use super::redact::Unread;
 use super::seen::see;
 use super::{Match, Searched, Worker, backoff, now};
 
@@ -225,6 +227,7 @@ impl Worker {
                 detail.message = format!("find: {failure}");
                 detail.attempts += 1;
                 detail.failure = Some(failure.clone());
+                detail.note(now(), failure);
                 let trouble = if in_doubt {
                     Trouble::Unknown
                 } else {
@@ -245,13 +248,19 @@ impl Worker {
     }
 
     /// The links for a record that goes through the Mapping again are there.
-    pub(super) fn remapped(&mut self, id: FlightId, links: &Links) {
+    pub(super) fn remapped(&mut self, id: FlightId, read: Result<(Bytes, Links), Unread>) {
         self.busy -= 1;
+        let (source, links) = match read {
+            Ok(read) => read,
+            Err(unread) => return self.not_read(id, unread),
+        };
         let plan = self.setup.plan.clone();
-        let source = self.flights.get(id).entry.source.clone();
+        let flight = self.flights.get_mut(id);
+        flight.entry.source = source.clone();
+        flight.detail.redacted = false;
         let outcome = match see(&plan, source, true) {
             Err((_, problem)) => Outcome::dead(id, "InvalidRecord", problem),
-            Ok((seen, _)) => match prepare(&plan, &seen, links, now()) {
+            Ok((seen, _)) => match prepare(&plan, &seen, &links, now()) {
                 Prepared::Ready(entry) => {
                     self.flights.get_mut(id).entry = entry;
                     return self.requeue(id);
@@ -271,6 +280,38 @@ impl Worker {
             },
         };
         self.conclude(outcome);
+    }
+}
+
+impl Worker {
+    /// A record whose values were not kept could not be read again.
+    fn not_read(&mut self, id: FlightId, unread: Unread) {
+        let retry = self.plan().source.connection.retry;
+        let mut detail = Box::new(self.flights.get(id).detail.clone());
+        let (trouble, next) = match unread {
+            Unread::Never(why) => {
+                detail.reason = "NotReadable".into();
+                detail.message = format!(
+                    "its values were not kept, because the manifest says redact, and {why}: a newer version is taken \
+                     by itself"
+                );
+                (Trouble::Dead, 0)
+            }
+            Unread::Failed(failure) => {
+                detail.attempts += 1;
+                detail.message = format!("it has to be read again before it is sent: {failure}");
+                let delay = backoff(retry.initial_delay, retry.max_delay, detail.attempts);
+                let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+                (Trouble::Retry, now().saturating_add(delay))
+            }
+        };
+        let ending = Ending::Trouble {
+            trouble,
+            next,
+            detail,
+            in_doubt: false,
+        };
+        self.conclude(Outcome { id, ending });
     }
 }
 

@@ -284,6 +284,7 @@ impl Worker {
         };
         completed.emit(self.setup.progress.meter());
         self.state.scanned = Some(scan.started);
+        self.expiry.is_due();
         if scan.full && complete {
             self.state.refreshed = Some(scan.started);
         }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::crash::{Boundary, pass};
 use super::flight::{Doing, FlightId, Forced, Home};
 use super::outcome::Outcome;
+use super::redact::read_again;
 use super::{Event, Worker, now};
 
 /// An item of a write, owned by the future that sends it.
@@ -327,15 +328,23 @@ impl Worker {
         let plan: std::sync::Arc<Plan> = self.setup.plan.clone();
         let flight = self.flights.get_mut(id);
         flight.doing = Doing::Preparing;
-        let source = flight.entry.source.clone();
+        let (mut source, redacted) = (flight.entry.source.clone(), flight.detail.redacted);
+        let key = flight.entry.key.clone();
         let store = self.setup.store.clone();
+        let system = self.setup.source.clone();
         self.busy += 1;
         self.push(async move {
+            if redacted {
+                match read_again(&system, &plan.source.object, &key).await {
+                    Ok(record) => source = record,
+                    Err(unread) => return Ok(Event::Remapped(id, Err(unread))),
+                }
+            }
             let value: Value = serde_json::from_slice(&source).unwrap_or(Value::Null);
             let mut wanted = Vec::new();
             plan.mapping.lookups(&value, &mut wanted);
             let links: Links = super::prepare::find_links(&plan, store.as_ref(), wanted).await?;
-            Ok(Event::Remapped(id, links))
+            Ok(Event::Remapped(id, Ok((source, links))))
         });
     }
 }

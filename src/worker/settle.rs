@@ -10,6 +10,7 @@ use super::crash::{Boundary, pass};
 use super::flight::{Doing, Flight, Home};
 use super::outcome::{Ending, Outcome, Way, applied_link, base_link, complete, number};
 use super::prepare::touched;
+use super::redact::redact;
 use super::removal::removed_link;
 use super::resolve::promoted;
 use super::{Event, Worker};
@@ -139,11 +140,13 @@ impl Worker {
                         behind: behind.clone(),
                     },
                 };
-                let exception = Box::new(exception);
+                let mut exception = Box::new(exception);
+                redact(&self.setup.plan, &mut exception);
                 known.exception = Some(exception.clone());
                 changes.push(Change::Exception(exception));
             }
             Ending::Blocked { exception, behind } => {
+                redact(&self.setup.plan, exception);
                 let behind = self.flights.get(*behind);
                 segments.extend(number(behind.home));
                 known.link = base_link(flight, true);

@@ -3,16 +3,18 @@
 
 use serde_json::Value;
 
-use crate::record::{Key, SyncName, TargetId};
+use crate::plan::Plan;
+use crate::record::{Key, TargetId};
 use crate::state::{Detail, Exception, Trouble};
 
 use super::Worker;
 use super::outcome::{Ending, Outcome, Way};
+use super::redact::told;
 
 /// Is told what becomes of each version of a record. Called on the worker's task: while it takes its
 /// time, the worker waits.
 pub trait Witness: Send + Sync {
-    fn see(&self, sync: &SyncName, key: &Key, fate: Fate<'_>);
+    fn see(&self, plan: &Plan, key: &Key, fate: Fate<'_>);
 }
 
 /// What becomes of one version of a record. A key has several fates in one run when a version
@@ -48,6 +50,8 @@ pub enum Fate<'a> {
 pub struct Written<'a> {
     pub created: bool,
     pub target: Option<&'a TargetId>,
+    /// The source record, JSON object text.
+    pub source: &'a [u8],
     /// The mapped record, JSON object text.
     pub mapped: &'a [u8],
     /// One hash for each field that was sent the last time; empty where that is not kept.
@@ -74,7 +78,7 @@ pub enum Skip {
 impl Worker {
     pub(super) fn tell(&self, key: &Key, fate: Fate<'_>) {
         if let Some(witness) = &self.setup.witness {
-            witness.see(&self.setup.plan.name, key, fate);
+            witness.see(&self.setup.plan, key, fate);
         }
     }
 
@@ -92,6 +96,7 @@ impl Worker {
             return;
         }
         let flight = self.flights.get(outcome.id);
+        let safe;
         let fate = match &outcome.ending {
             Ending::Applied {
                 target,
@@ -100,6 +105,7 @@ impl Worker {
             } => Fate::Written(Written {
                 created: *created,
                 target: target.as_ref(),
+                source: &flight.entry.source,
                 mapped: &flight.entry.body,
                 sent: &flight.base.fields,
                 before: before.as_ref(),
@@ -118,9 +124,13 @@ impl Worker {
             Ending::Superseded { .. } => Fate::Superseded,
             Ending::Trouble {
                 trouble, detail, ..
-            } => Fate::Trouble(*trouble, detail),
+            } => {
+                safe = told(&self.setup.plan, &flight.entry, detail);
+                Fate::Trouble(*trouble, &safe)
+            }
             Ending::Blocked { exception, .. } => {
-                Fate::Trouble(exception.trouble, &exception.detail)
+                safe = told(&self.setup.plan, &flight.entry, &exception.detail);
+                Fate::Trouble(exception.trouble, &safe)
             }
         };
         self.tell(&flight.entry.key, fate);

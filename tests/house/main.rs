@@ -5,5 +5,6 @@ mod cases;
 mod chart;
 mod docs;
 mod generated;
+mod letters;
 mod observability;
 mod structural;

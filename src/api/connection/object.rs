@@ -22,6 +22,12 @@ pub struct ObjectSpec {
     /// Paths of the fields that identify a record, in order: `[id]`.
     #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 256)))]
     pub key: Vec<String>,
+    /// Paths of fields whose values nobody is to see: they are taken out of dead letters and previews, and
+    /// hidden in messages and answers that repeat them, on whichever side of a Sync the object stands. A dead
+    /// letter without them is read again with `get` before it is replayed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 256)))]
+    pub redact: Vec<String>,
     /// Where a record's version stands; orders two versions of one record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<MomentSpec>,

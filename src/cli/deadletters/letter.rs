@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::cli::hint::{Hint, quoted};
 use crate::cli::moment::time;
-use crate::state::{Exception, Session, Trouble};
+use crate::pipeline::redact::REDACTED;
+use crate::state::{Closed, Exception, Session, Tried, Trouble};
+
+use super::reason;
 
 /// What a list shows.
 pub fn brief(session: &Session, letter: &Exception) -> Value {
@@ -34,16 +37,57 @@ pub fn full(session: &Session, letter: &Exception, hint: &Hint) -> Value {
     if !letter.entry.body.is_empty() {
         value["mapped"] = record(&letter.entry.body);
     }
+    if letter.detail.redacted {
+        value["redacted"] = json!(true);
+    }
     if let Some(failure) = &letter.detail.failure {
+        if let Some(request) = &failure.request {
+            value["request"] = json!(request);
+        }
         value["answer"] = json!({ "status": failure.status, "excerpt": failure.excerpt });
+    }
+    if !letter.detail.tried.is_empty() {
+        let tried = letter.detail.tried.iter().map(attempt);
+        value["tried"] = tried.collect();
     }
     if let Some(target) = &letter.detail.target {
         value["target"] = target.to_value();
     }
     if let Some(behind) = &letter.behind {
-        value["newerVersion"] = record(&behind.source);
+        value["newerVersion"] = match letter.detail.redacted {
+            true => json!(REDACTED),
+            false => record(&behind.source),
+        };
     }
     value["next"] = json!(advice(session, letter, hint));
+    value
+}
+
+/// An attempt that failed, with its time.
+fn attempt(tried: &Tried) -> Value {
+    let mut value = json!({"at": time(tried.at), "class": tried.class});
+    if let Some(status) = tried.status {
+        value["status"] = json!(status);
+    }
+    value
+}
+
+/// A dead letter that is gone.
+pub fn closed(session: &Session, closed: &Closed) -> Value {
+    let mut value = json!({
+        "sync": session.sync,
+        "key": closed.key,
+        "reason": closed.reason,
+        "since": time(closed.since),
+        "closed": closed.how,
+        "at": time(closed.at),
+    });
+    if let Some(field) = &closed.field {
+        value["field"] = json!(field);
+    }
+    if let Some(note) = &closed.note {
+        value["note"] = json!(note);
+    }
     value
 }
 
@@ -56,22 +100,9 @@ fn advice(session: &Session, letter: &Exception, hint: &Hint) -> String {
     );
     let replay = hint.on_state("deadletters replay", &which);
     let discard = hint.on_state("deadletters discard", &which);
-    let first = match letter.detail.reason.as_str() {
-        "AmbiguousCreate" => {
-            return format!(
-                "look in the target whether it is there: if it is, `{discard}`; if it is not, `{replay}`"
-            );
-        }
-        "DuplicateMatch" | "SeveralMatches" => "merge the records that are meant to be one",
-        "NoMatch" => "create the record in the target, or let match.onNone do so",
-        "Permanent" | "AlreadyExists" | "VersionConflict" => {
-            "correct the record or the Mapping so that the target takes it"
-        }
-        "Forbidden" => "give the credential the right to do this",
-        "Transient" => "find out why the target failed for so long",
-        "Gone" => "restore the record in the target",
-        "InvalidRecord" => "correct records and key of the source object",
-        _ => "correct the record in the source, which is taken by the next run, or the Mapping",
-    };
+    let first = reason::advice(&letter.detail.reason);
+    if letter.trouble == Trouble::Ambiguous {
+        return format!("{first}; if it is there, `{discard}`; if it is not, `{replay}`");
+    }
     format!("{first}; then `{replay}`; to give it up, `{discard}`")
 }

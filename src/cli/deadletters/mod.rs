@@ -1,148 +1,29 @@
 //! `syncline deadletters`: what could not be delivered, and what a person decides about it.
 
+mod args;
 mod letter;
+mod reason;
 mod remote;
 mod text;
 
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::record::{Key, SyncName};
 use crate::runtime::local::session_of;
-use crate::state::{Exception, Pick, Session, Store, Which};
+use crate::state::{Closing, Exception, MOST_CLOSED, Pick, Session, Store};
+use crate::worker::now;
 
 use super::Exit;
-use super::cluster::ClusterArgs;
 use super::hint::{Hint, quoted};
 use super::output::{OutputFormat, print};
-use super::state::StateArgs;
+pub use args::DeadLetters;
+use args::{Command, Discard, Export, List, Replay, Selection};
+pub use reason::reference as reasons;
 
 /// Dead letters read from the store at once.
 const PAGE: usize = 500;
-
-/// Records that could not be delivered, and what a person decides about them
-#[derive(Debug, Args)]
-pub struct DeadLetters {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    List(List),
-    Show(Show),
-    Replay(Replay),
-    Discard(Discard),
-    Export(Export),
-}
-
-/// List dead letters, of one Sync or of all
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 also when there are some, 1 something failed, 2 wrong usage."
-)]
-struct List {
-    sync: Option<String>,
-    /// Only those with this reason
-    #[arg(long)]
-    reason: Option<String>,
-    /// How many are shown as text; all are counted, and JSON has all
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
-}
-
-/// Show one with its source record, mapped record, the target's answer and what to do
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 it is shown, 1 there is no such dead letter, 2 wrong usage.\nExample: syncline deadletters show customers-to-contacts cus_17"
-)]
-struct Show {
-    sync: String,
-    /// Key of the source record
-    key: String,
-}
-
-/// Send again in the next run: the newest version seen, through the current Mapping
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 some will be sent again, 1 none was found, 2 wrong usage.\nExample: syncline deadletters replay customers-to-contacts --reason Permanent"
-)]
-struct Replay {
-    #[command(flatten)]
-    selection: Selection,
-}
-
-/// Drop: the version seen counts as dealt with; a newer one is taken as usual
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 some were dropped, 1 none was found, 2 wrong usage.\nExample: syncline deadletters discard customers-to-contacts cus_17"
-)]
-struct Discard {
-    #[command(flatten)]
-    selection: Selection,
-}
-
-/// Print all with their records, one JSON object a line
-#[derive(Debug, Args)]
-#[command(after_help = "Example: syncline deadletters export > dead-letters.jsonl")]
-struct Export {
-    sync: Option<String>,
-}
-
-/// Whose dead letters.
-#[derive(Debug, Args)]
-struct Place {
-    /// Namespace of the Syncs; without it default, and of a cluster that of the context
-    #[arg(long, short, global = true)]
-    namespace: Option<String>,
-    #[command(flatten)]
-    state: StateArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Of a cluster: the namespace that the operator is installed in; without it, that of the Syncs
-    #[arg(long, value_name = "NAMESPACE", global = true)]
-    operator_namespace: Option<String>,
-}
-
-/// Which dead letters.
-#[derive(Debug, Args)]
-struct Selection {
-    sync: String,
-    /// Key of the source record
-    #[arg(required_unless_present_any = ["reason", "all"], conflicts_with_all = ["reason", "all"])]
-    key: Option<String>,
-    /// All with this reason
-    #[arg(long, conflicts_with = "all")]
-    reason: Option<String>,
-    /// All of the Sync
-    #[arg(long)]
-    all: bool,
-}
-
-impl Selection {
-    fn which(&self) -> Which {
-        match (&self.key, &self.reason) {
-            (Some(key), _) => Which::Key(Key::from_text(key.as_str())),
-            (None, Some(reason)) => Which::Reason(reason.clone()),
-            (None, None) => Which::All,
-        }
-    }
-
-    fn nothing(&self, hint: &Hint) -> anyhow::Error {
-        let sync = &self.sync;
-        let list = hint.on_state("deadletters list", &quoted(sync));
-        let what = match (&self.key, &self.reason) {
-            (Some(key), _) => format!("no dead letter with key {key:?}"),
-            (None, Some(reason)) => format!("no dead letter with reason {reason:?}"),
-            (None, None) => "no dead letter".to_owned(),
-        };
-        anyhow::anyhow!("Sync {sync} has {what}; `{list}` shows what there is")
-    }
-}
 
 impl DeadLetters {
     /// Runs the command on the store in the state directory.
@@ -170,17 +51,19 @@ impl DeadLetters {
             hint,
         };
         match self.command {
+            Command::List(list) if list.closed => desk.list_closed(&list).await,
             Command::List(list) => desk.list(&list).await,
-            Command::Export(export) => desk.export(export.sync.as_deref()).await,
+            Command::Export(export) => desk.export(&export).await,
             Command::Show(show) => desk.show(&show.sync, &show.key).await,
             Command::Replay(Replay { selection }) => {
                 let session = desk.one(&selection.sync).await?;
                 let count = desk.store.replay(&session, selection.which()).await?;
                 desk.told(count, &selection, "will be sent again in the next run")
             }
-            Command::Discard(Discard { selection }) => {
+            Command::Discard(Discard { selection, note }) => {
                 let session = desk.one(&selection.sync).await?;
-                let count = desk.store.discard(&session, selection.which()).await?;
+                let (which, closing) = (selection.which(), Closing::discard(note, now()));
+                let count = desk.store.discard(&session, which, closing).await?;
                 desk.told(count, &selection, "dropped")
             }
         }
@@ -289,10 +172,32 @@ impl Desk {
         Ok(Exit::Good)
     }
 
-    async fn export(&self, sync: Option<&str>) -> anyhow::Result<Exit> {
-        for session in self.sessions(sync).await? {
-            let line = |letter: &Exception| {
-                print(&format!("{}\n", letter::full(&session, letter, &self.hint)))
+    /// Those that are gone, the last one first.
+    async fn list_closed(&self, list: &List) -> anyhow::Result<Exit> {
+        let most = usize::try_from(MOST_CLOSED).unwrap_or(usize::MAX);
+        let mut rows: Vec<Value> = Vec::new();
+        for session in self.sessions(list.sync.as_deref()).await? {
+            let closed = self.store.closed(&session, most).await?;
+            let of_reason =
+                |reason: &str| list.reason.as_ref().is_none_or(|wanted| wanted == reason);
+            let wanted = closed.iter().filter(|one| of_reason(&one.reason));
+            rows.extend(wanted.map(|one| letter::closed(&session, one)));
+        }
+        let (count, limit) = (rows.len(), list.limit);
+        match self.output {
+            OutputFormat::Json => print(&format!("{}\n", Value::from(rows)))?,
+            OutputFormat::Text if count == 0 => print("no dead letters are gone\n")?,
+            OutputFormat::Text => print(&text::closed(&rows[..count.min(limit)], count))?,
+        }
+        Ok(Exit::Good)
+    }
+
+    async fn export(&self, export: &Export) -> anyhow::Result<Exit> {
+        let reason = export.reason.as_ref();
+        for session in self.sessions(export.sync.as_deref()).await? {
+            let line = |letter: &Exception| match reason {
+                Some(reason) if *reason != letter.detail.reason => Ok(()),
+                _ => print(&format!("{}\n", letter::full(&session, letter, &self.hint))),
             };
             self.walk(&session, line).await?;
         }

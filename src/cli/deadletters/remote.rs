@@ -1,7 +1,7 @@
 //! The same command on the state of a cluster: it is run in the Pod that leads, where that state is.
 //! Only says the command again; `cluster::exec` runs it.
 
-use super::{Command, DeadLetters, Discard, Replay, Selection};
+use super::args::{Command, DeadLetters, Discard, Replay, Selection};
 use crate::cli::Exit;
 use crate::cli::hint::Again;
 use crate::cli::output::OutputFormat;
@@ -28,16 +28,28 @@ fn words(command: &Command, namespace: &str, output: OutputFormat) -> Vec<String
         Command::List(list) => {
             let limit = format!("--limit={}", list.limit);
             let reason = list.reason.iter().map(|r| format!("--reason={r}"));
+            let closed = list.closed.then(|| "--closed".to_owned());
             let values = vec![list.sync.clone()];
-            ("list", reason.chain([limit]).collect(), values)
+            (
+                "list",
+                reason.chain([limit]).chain(closed).collect(),
+                values,
+            )
         }
         Command::Show(show) => {
             let values = vec![Some(show.sync.clone()), Some(show.key.clone())];
             ("show", Vec::new(), values)
         }
-        Command::Export(export) => ("export", Vec::new(), vec![export.sync.clone()]),
+        Command::Export(export) => {
+            let reason = export.reason.iter().map(|r| format!("--reason={r}"));
+            ("export", reason.collect(), vec![export.sync.clone()])
+        }
         Command::Replay(Replay { selection }) => selected("replay", selection),
-        Command::Discard(Discard { selection }) => selected("discard", selection),
+        Command::Discard(Discard { selection, note }) => {
+            let (verb, mut options, values) = selected("discard", selection);
+            options.extend(note.iter().map(|note| format!("--note={note}")));
+            (verb, options, values)
+        }
     };
     let mut words = vec!["deadletters".to_owned(), verb.to_owned()];
     words.extend(options);
@@ -88,7 +100,10 @@ mod tests {
             "deadletters list --reason=Missing --limit=7 --namespace=sales --output=json --",
             "deadletters show --namespace=sales -- a --state",
             "deadletters replay --all --namespace=sales -- a",
+            "deadletters list --limit=50 --closed --namespace=sales -- a",
             "deadletters discard --namespace=sales -- a -1",
+            "deadletters discard --reason=Gone --note=--all --namespace=sales -- a",
+            "deadletters export --reason=Gone --namespace=sales --",
             "deadletters export --namespace=sales --",
         ] {
             let line: Vec<&str> = line.split(' ').collect();

@@ -38,6 +38,32 @@ pub fn list(rows: &[Value], count: usize, hint: &Hint) -> String {
     all
 }
 
+/// A row for each that is gone.
+pub fn closed(rows: &[Value], count: usize) -> String {
+    let mut table = table(["SYNC", "KEY", "REASON", "CLOSED", "AT", "NOTE"]);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for row in rows {
+        table.add_row([
+            text(&row["sync"]["name"]),
+            text(&row["key"]),
+            text(&row["reason"]),
+            text(&row["closed"]),
+            text(&row["at"]),
+            text(&row["note"]),
+        ]);
+    }
+    let mut all = format!("{table}\n");
+    if count > rows.len() {
+        let _ = writeln!(
+            all,
+            "{} of {count} are shown; --limit shows more",
+            rows.len()
+        );
+    }
+    all
+}
+
 /// Everything about one dead letter; `value` is what JSON shows.
 pub fn one(value: &Value, since: i64) -> String {
     let text = |value: &Value| match value {
@@ -62,12 +88,45 @@ pub fn one(value: &Value, since: i64) -> String {
     if value["attempts"] != 0 {
         line("attempts", text(&value["attempts"]));
     }
+    for tried in value["tried"].as_array().into_iter().flatten() {
+        let status = tried["status"].as_u64().map(|status| format!("{status} "));
+        let class = text(&tried["class"]);
+        line(
+            "",
+            format!(
+                "{} {}{class}",
+                text(&tried["at"]),
+                status.unwrap_or_default()
+            ),
+        );
+    }
     if !value["target"].is_null() {
         line("target", text(&value["target"]));
+    }
+    if let Some(request) = value["request"].as_object() {
+        let records = request["records"].as_u64().filter(|count| *count != 1);
+        let many = records.map_or(String::new(), |count| format!(" ({count} records)"));
+        line(
+            "request",
+            format!(
+                "{} {}{many}",
+                text(&request["method"]),
+                text(&request["url"])
+            ),
+        );
+        if let Some(body) = request.get("body") {
+            line("", text(body));
+        }
     }
     if let Some(status) = value["answer"]["status"].as_u64() {
         let excerpt = value["answer"]["excerpt"].as_str().unwrap_or_default();
         line("answer", format!("{status} {excerpt}"));
+    }
+    if value["redacted"] == true {
+        line(
+            "redacted",
+            "values were taken out; they are read again before it is sent".into(),
+        );
     }
     line("next", text(&value["next"]));
     for (name, title) in [

@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::pipeline::diff::{FieldChange, changed_fields, changes};
+use crate::pipeline::redact::{Hidden, hidden};
+use crate::plan::Plan;
 use crate::record::{Key, SyncName};
 use crate::state::{Detail, Exception, Trouble};
 use crate::worker::{Fate, Skip, Way, Written, known_after_run};
@@ -139,9 +141,9 @@ pub struct Awaited {
 }
 
 impl Record {
-    pub fn new(sync: &SyncName, key: &Key, fate: &Fate<'_>) -> Self {
+    pub fn new(plan: &Plan, key: &Key, fate: &Fate<'_>) -> Self {
         let mut record = Self {
-            sync: sync.clone(),
+            sync: plan.name.clone(),
             key: key.clone(),
             action: Action::of(fate),
             target: None,
@@ -153,19 +155,26 @@ impl Record {
             awaits: None,
         };
         match fate {
-            Fate::Written(written) => record.write(written),
+            Fate::Written(written) => {
+                let hidden = hidden(plan, written.source, written.mapped);
+                record.write(written, hidden.as_ref());
+            }
             Fate::Removed {
                 way: Way::Set,
                 target,
                 mapped,
                 before,
-            } => record.write(&Written {
-                created: false,
-                target: *target,
-                mapped,
-                sent: &[],
-                before: *before,
-            }),
+            } => {
+                let written = Written {
+                    created: false,
+                    target: *target,
+                    source: &[],
+                    mapped,
+                    sent: &[],
+                    before: *before,
+                };
+                record.write(&written, hidden(plan, &[], mapped).as_ref());
+            }
             Fate::Removed { way, target, .. } => {
                 record.target = target.map(crate::record::TargetId::to_value);
                 record.message = (*way == Way::Unlinked).then(|| {
@@ -189,7 +198,8 @@ impl Record {
         record
     }
 
-    fn write(&mut self, written: &Written<'_>) {
+    /// `hidden`: what nobody is to see.
+    fn write(&mut self, written: &Written<'_>, hidden: Option<&Hidden<'_>>) {
         let mapped: Map<String, Value> = serde_json::from_slice(written.mapped).unwrap_or_default();
         let known = written.target.map(crate::record::TargetId::to_value);
         self.target = known.filter(|id| !known_after_run(id));
@@ -201,9 +211,14 @@ impl Record {
             before => changes(before, &mapped),
         };
         self.compared = (!written.created).then_some(written.before.is_some());
-        let change = |change: FieldChange| Change {
-            known_after_run: known_after_run(&change.to),
-            change,
+        let change = |mut change: FieldChange| {
+            if let Some(hidden) = hidden {
+                hidden.change(&mut change);
+            }
+            Change {
+                known_after_run: known_after_run(&change.to),
+                change,
+            }
         };
         self.changes = Some(found.into_iter().map(change).collect());
     }

@@ -195,9 +195,9 @@ impl Tally {
 }
 
 impl Witness for Report {
-    fn see(&self, sync: &SyncName, key: &Key, fate: Fate<'_>) {
+    fn see(&self, plan: &Plan, key: &Key, fate: Fate<'_>) {
         let mut tallies = self.tallies();
-        let Some(tally) = tallies.get_mut(sync) else {
+        let Some(tally) = tallies.get_mut(&plan.name) else {
             return;
         };
         if !matches!(fate, Fate::Superseded | Fate::Unchanged { .. }) {
@@ -206,7 +206,7 @@ impl Witness for Report {
         if tally.holds(&fate) {
             tally
                 .held
-                .insert(key.clone(), Record::new(sync, key, &fate));
+                .insert(key.clone(), Record::new(plan, key, &fate));
             return;
         }
         let action = Action::of(&fate);
@@ -221,7 +221,7 @@ impl Witness for Report {
         };
         tally.count(action, group.1);
         if wanted {
-            self.put(tally, Record::new(sync, key, &fate));
+            self.put(tally, Record::new(plan, key, &fate));
         }
     }
 }

@@ -305,10 +305,13 @@ async fn no_failure_shows_a_secret() {
         (unreachable.class, unreachable.sent),
         (Class::Transient, false)
     );
+    let sent = by_query.request.as_ref().unwrap();
+    assert!(sent.url.ends_with("/contacts?key=***"), "{}", sent.url);
     let basic = json!({"auth": {"basic": {"usernameRef": secret("user"), "passwordRef": secret("password")}}});
     let basic = setup(&server, basic).create().await.unwrap_err();
     for failure in [refused, accepted, by_query, unreachable, basic] {
-        let all = format!("{failure} {failure:?}");
+        let sent = serde_json::to_string(&failure.request).unwrap();
+        let all = format!("{failure} {failure:?} {sent}");
         assert!(!all.contains(CANARY), "{all}");
         assert!(
             !failure.message.contains("key="),

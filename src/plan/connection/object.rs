@@ -25,6 +25,8 @@ pub struct ObjectPlan {
     pub key: Vec<Path>,
     /// The same as text, as `${key.…}` names them.
     pub key_names: Vec<String>,
+    /// Fields whose values nobody is to see.
+    pub redact: Vec<Path>,
     /// Orders two versions of one record.
     pub modified: Option<MomentPlan>,
     /// What a tombstone looks like.
@@ -71,6 +73,29 @@ pub struct FindPlan {
 
 const DEFAULT_INDEX_LAG: Duration = Duration::from_secs(10);
 
+/// A key is shown wherever its record is spoken of: it cannot be hidden.
+fn compile_redact(
+    spec: &ObjectSpec,
+    key: &[Path],
+    field: &str,
+    checker: &mut Checker<'_>,
+) -> Vec<Path> {
+    let mut redact = Vec::with_capacity(spec.redact.len());
+    for (i, text) in spec.redact.iter().enumerate() {
+        let place = format!("{field}.redact[{i}]");
+        let Some(path) = checker.path(&place, text) else {
+            continue;
+        };
+        if key.iter().any(|key| key.steps().starts_with(path.steps())) {
+            let problem = "holds a key field, which is shown wherever the record is spoken of; name other fields";
+            checker.problem(&place, problem);
+        } else {
+            redact.push(path);
+        }
+    }
+    redact
+}
+
 /// Compiles `objects[n]`; `field` is its path.
 pub(super) fn compile_object(
     spec: &ObjectSpec,
@@ -94,6 +119,7 @@ pub(super) fn compile_object(
             "name the field that identifies a record, such as [id]",
         );
     }
+    let redact = compile_redact(spec, &key, field, checker);
     let modified = spec
         .modified
         .as_ref()
@@ -134,6 +160,7 @@ pub(super) fn compile_object(
         name: spec.name.clone(),
         key_names: key.iter().map(ToString::to_string).collect(),
         key,
+        redact,
         modified,
         deleted,
         list,

@@ -1,7 +1,7 @@
 //! Dead letters: walking through them, sending them again, dropping them.
 
 use super::*;
-use crate::state::{Holder, Pick, Which};
+use crate::state::{Closing, Holder, Pick, Which};
 
 fn dead(name: &str, reason: &str) -> Exception {
     let mut exception = exception(name, Trouble::Dead, 5);
@@ -9,6 +9,10 @@ fn dead(name: &str, reason: &str) -> Exception {
     exception.detail.first_sent = Some(1);
     exception.detail.negative_reads = 2;
     exception
+}
+
+fn dropped() -> Closing {
+    Closing::discard(None, 1_000)
 }
 
 /// Four dead letters of two reasons, and records in other trouble.
@@ -129,14 +133,20 @@ async fn replay_and_discard_take_a_reason_or_all(place: &Place) {
     );
     assert_eq!(
         store
-            .discard(&session, Which::Reason("Missing".into()))
+            .discard(&session, Which::Reason("Missing".into()), dropped())
             .await
             .unwrap(),
         1
     );
     assert_eq!(page(&*store, &session, None, 10).await, ["held"]);
     assert_eq!(store.replay(&session, Which::All).await.unwrap(), 1);
-    assert_eq!(store.discard(&session, Which::All).await.unwrap(), 0);
+    assert_eq!(
+        store
+            .discard(&session, Which::All, dropped())
+            .await
+            .unwrap(),
+        0
+    );
     let totals = store.totals(&session).await.unwrap();
     assert_eq!(
         (totals.retrying, totals.waiting, totals.dead_letters()),
@@ -151,7 +161,7 @@ async fn a_discarded_version_counts_as_dealt_with(place: &Place) {
     commit(&*store, &session, vec![Change::Link(link("B", 9))]).await;
     assert_eq!(
         store
-            .discard(&session, Which::Reason("Permanent".into()))
+            .discard(&session, Which::Reason("Permanent".into()), dropped())
             .await
             .unwrap(),
         2
@@ -178,7 +188,7 @@ async fn a_version_behind_a_discarded_one_goes_to_work(place: &Place) {
     let session = some(&*store).await;
     assert_eq!(
         store
-            .discard(&session, Which::Key(key("held")))
+            .discard(&session, Which::Key(key("held")), dropped())
             .await
             .unwrap(),
         1
@@ -209,7 +219,13 @@ async fn what_a_person_found_keeps_its_match_value_and_is_no_link_for_lookups(pl
     let mut other = dead("other", "Missing");
     other.entry.matching = Some(8);
     commit(&*store, &session, vec![put(held), put(other)]).await;
-    assert_eq!(store.discard(&session, Which::All).await.unwrap(), 2);
+    assert_eq!(
+        store
+            .discard(&session, Which::All, dropped())
+            .await
+            .unwrap(),
+        2
+    );
     let holder = async |value| store.by_match(&session, value, &key("x")).await.unwrap();
     let Some(Holder::Linked(link)) = holder(7).await else {
         panic!("the match value is free");

@@ -1,17 +1,14 @@
-//! What is asked of the writer one by one: taking a Sync over, replaying and discarding dead letters. Each is
-//! one transaction on the writer's connection.
+//! What is asked of the writer one by one: taking a Sync over, forgetting one, keeping a value. Each is one
+//! transaction on the writer's connection.
 
 use tokio_postgres::{Client, GenericClient, Transaction};
 
-use crate::record::{Fingerprint, SyncName, TargetId};
-use crate::state::{
-    Detail, Exception, Millis, OnMismatch, Session, StoreError, SyncState, Takeover, Trouble,
-    Which, segment,
-};
+use crate::record::{Fingerprint, SyncName};
+use crate::state::{Millis, OnMismatch, Session, StoreError, SyncState, Takeover};
 
 use super::connect::Backend;
 use super::error::translate;
-use super::write::{EXCEPTION_PUT, ExceptionRows, Print, json, key_bytes};
+use super::write::{Print, json};
 
 /// First half of the advisory lock of a running Sync; the other half is its number. ("SYNC" in ASCII.)
 const RUNNING: i32 = 0x5359_4e43;
@@ -70,7 +67,7 @@ pub async fn open(
     }
     hold(&tx, place, sync, id, takeover).await?;
     let state = if stored != identity && on == OnMismatch::Reset {
-        for table in ["link", "segment", "exception"] {
+        for table in ["link", "segment", "exception", "closed"] {
             tx.execute(&format!("DELETE FROM {table} WHERE sync = $1"), &[&id])
                 .await
                 .map_err(fail)?;
@@ -143,160 +140,6 @@ async fn hold(
     })
 }
 
-/// The dead letters that are meant, locked: key, detail, entries and trouble.
-async fn dead_letters(
-    tx: &Transaction<'_>,
-    session: &Session,
-    which: &Which,
-) -> Result<Vec<(Vec<u8>, String, Vec<u8>, i16)>, tokio_postgres::Error> {
-    let (key, reason) = match which {
-        Which::Key(key) => (Some(key_bytes(key)), None),
-        Which::Reason(reason) => (None, Some(reason.as_str())),
-        Which::All => (None, None),
-    };
-    // The worker's transactions lock the Sync first, too.
-    tx.execute(
-        "SELECT 1 FROM sync WHERE id = $1 FOR UPDATE",
-        &[&session.id],
-    )
-    .await?;
-    let rows = tx
-        .query(
-            "SELECT key, detail, entries, trouble FROM exception WHERE sync = $1 AND trouble IN (3, 4)
-               AND ($2::bytea IS NULL OR key = $2) AND ($3::text IS NULL OR reason = $3)",
-            &[&session.id, &key, &reason],
-        )
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
-        .collect())
-}
-
-/// Dead letters become due at once, through the Mapping again.
-pub async fn replay(
-    client: &mut Client,
-    session: &Session,
-    which: &Which,
-) -> Result<u64, tokio_postgres::Error> {
-    let tx = client.transaction().await?;
-    let letters = dead_letters(&tx, session, which).await?;
-    let (mut keys, mut details) = (Vec::new(), Vec::new());
-    for (key, detail, ..) in letters {
-        let detail: Detail = serde_json::from_str(&detail).unwrap_or_default();
-        keys.push(key);
-        details.push(json(&Detail {
-            remap: true,
-            replayed: true,
-            attempts: 0,
-            since: 0,
-            first_sent: None,
-            negative_reads: 0,
-            ..detail
-        }));
-    }
-    let changed = tx
-        .execute(
-            "UPDATE exception SET trouble = $2, next = 0, detail = r.detail
-             FROM unnest($3::bytea[], $4::text[]) AS r (key, detail)
-             WHERE exception.sync = $1 AND exception.key = r.key",
-            &[
-                &session.id,
-                &(Trouble::Retry.code() as i16),
-                &keys,
-                &details,
-            ],
-        )
-        .await?;
-    tx.commit().await?;
-    Ok(changed)
-}
-
-/// Dead letters are dropped; the version that was seen is kept as dealt with. An ambiguous one stands in the
-/// target then: its match value stays taken, and it is never created again. A newer version behind it goes
-/// back to work.
-pub async fn discard(
-    client: &mut Client,
-    session: &Session,
-    which: &Which,
-) -> Result<u64, tokio_postgres::Error> {
-    let tx = client.transaction().await?;
-    let letters = dead_letters(&tx, session, which).await?;
-    let (mut keys, mut seen, mut promoted) = (Vec::new(), Seen::default(), Vec::new());
-    for (key, _, entries, trouble) in letters {
-        let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
-        let Some(entry) = entries.next() else {
-            continue;
-        };
-        let behind = entries.next();
-        let there = Trouble::from_code(trouble.into()) == Some(Trouble::Ambiguous);
-        if there || behind.is_none() {
-            let raw = behind.as_ref().map_or(entry.raw, |_| Fingerprint::UNKNOWN);
-            seen.keys.push(key.clone());
-            seen.raws.push(Print(raw));
-            seen.targets
-                .push(there.then(TargetId::untold).map(|t| t.as_json().to_owned()));
-            seen.matching.push(entry.matching.filter(|_| there));
-        }
-        promoted.extend(behind.map(promotion));
-        keys.push(key);
-    }
-    tx.execute(
-        "DELETE FROM exception WHERE sync = $1 AND key = ANY($2)",
-        &[&session.id, &keys],
-    )
-    .await?;
-    let mut rows = ExceptionRows::default();
-    promoted
-        .iter()
-        .for_each(|exception| rows.push(session.id, exception));
-    tx.execute(EXCEPTION_PUT, &rows.values()).await?;
-    tx.execute(
-        "INSERT INTO link (sync, key, raw, target, matching, mapped)
-         SELECT $1, s.key, s.raw, s.target, s.matching, $6
-         FROM unnest($2::bytea[], $3::bytea[], $4::text[], $5::int8[]) AS s (key, raw, target, matching)
-         ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw, mapped = CASE WHEN excluded.target IS NULL
-             THEN link.mapped ELSE excluded.mapped END,
-           target = coalesce(link.target, excluded.target), matching = coalesce(excluded.matching, link.matching)",
-        &[
-            &session.id,
-            &seen.keys,
-            &seen.raws,
-            &seen.targets,
-            &seen.matching,
-            &Print(Fingerprint::UNKNOWN),
-        ],
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(keys.len() as u64)
-}
-
-/// Rows of links for versions that were dropped.
-#[derive(Default)]
-struct Seen {
-    keys: Vec<Vec<u8>>,
-    raws: Vec<Print>,
-    targets: Vec<Option<String>>,
-    matching: Vec<Option<i64>>,
-}
-
-/// A version that waited behind a dead letter, due at once.
-fn promotion(entry: segment::Entry) -> Exception {
-    Exception {
-        entry,
-        trouble: Trouble::Retry,
-        next: 0,
-        detail: Detail {
-            reason: "Promoted".into(),
-            remap: true,
-            replayed: true,
-            ..Detail::default()
-        },
-        behind: None,
-    }
-}
-
 /// Notes when the state of a Sync is to be forgotten.
 pub async fn expire(
     client: &mut Client,
@@ -326,7 +169,7 @@ pub async fn forget(client: &mut Client, sync: &SyncName) -> Result<(), tokio_po
     let select = "SELECT id FROM sync WHERE namespace = $1 AND name = $2 FOR UPDATE";
     if let Some(row) = tx.query_opt(select, &[&sync.namespace, &sync.name]).await? {
         let id: i64 = row.get(0);
-        for table in ["link", "segment", "exception"] {
+        for table in ["link", "segment", "exception", "closed"] {
             tx.execute(&format!("DELETE FROM {table} WHERE sync = $1"), &[&id])
                 .await?;
         }

@@ -3,6 +3,7 @@
 
 mod connect;
 mod control;
+mod dead_letters;
 mod error;
 mod group;
 mod inbox;
@@ -29,8 +30,8 @@ use tokio_postgres::NoTls;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Delivered, Exception, Holder, Known, Link, Millis, Notice, OnMismatch, Pick, Session,
-    Store, StoreError, Stored, SyncState, Takeover, Totals, Which,
+    Change, Closed, Closing, Delivered, Exception, Holder, Keep, Known, Link, Millis, Notice,
+    OnMismatch, Pick, Session, Store, StoreError, Stored, SyncState, Takeover, Totals, Which,
 };
 use connect::{ANSWER, Access};
 use read::Reader;
@@ -288,9 +289,34 @@ impl Store for PostgresStore {
         self.ask(|reply| Job::Replay(session, which, reply))
     }
 
-    fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn discard(
+        &self,
+        session: &Session,
+        which: Which,
+        closing: Closing,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
-        self.ask(|reply| Job::Discard(session, which, reply))
+        self.ask(|reply| Job::Discard(session, which, closing, reply))
+    }
+
+    fn expire_dead_letters(
+        &self,
+        session: &Session,
+        keep: Keep,
+        at: Millis,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let session = session.clone();
+        self.ask(|reply| Job::ExpireDeadLetters(session, keep, at, limit, reply))
+    }
+
+    fn closed(
+        &self,
+        session: &Session,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Closed>, StoreError>> {
+        let id = session.id;
+        async move { self.reader().await?.closed(id, limit).await }.boxed()
     }
 
     fn receive(

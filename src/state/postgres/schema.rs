@@ -76,6 +76,7 @@ CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS 
 ",
     super::inbox::TABLES,
     "ALTER TABLE link ADD COLUMN standing int8;",
+    super::dead_letters::TABLES,
 ];
 
 /// The version of the tables; `None` where there are none.

@@ -25,12 +25,12 @@ FROM unnest($1::int8[], $2::bytea[], $3::bool[]) AS f (sync, key, gone)
 WHERE link.sync = f.sync AND link.key = f.key";
 pub const EXCEPTION_PUT: &str = "
 INSERT INTO exception (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, detail, entries,
-  matching)
+  matching, died)
 SELECT * FROM unnest($1::int8[], $2::bytea[], $3::int2[], $4::int8[], $5::text[], $6::text[], $7::text[],
-  $8::bytea[], $9::text[], $10::bytea[], $11::int8[])
+  $8::bytea[], $9::text[], $10::bytea[], $11::int8[], $12::int8[])
 ON CONFLICT (sync, key) DO UPDATE SET trouble = excluded.trouble, next = excluded.next, reason = excluded.reason,
   wait_namespace = excluded.wait_namespace, wait_name = excluded.wait_name, wait_key = excluded.wait_key,
-  detail = excluded.detail, entries = excluded.entries, matching = excluded.matching";
+  detail = excluded.detail, entries = excluded.entries, matching = excluded.matching, died = excluded.died";
 const EXCEPTION_DROP: &str = "
 DELETE FROM exception USING unnest($1::int8[], $2::bytea[]) AS d (sync, key)
 WHERE exception.sync = d.sync AND exception.key = d.key";
@@ -236,6 +236,7 @@ pub struct ExceptionRows<'a> {
     details: Vec<String>,
     entries: Vec<Vec<u8>>,
     matching: Vec<Option<i64>>,
+    died: Vec<Option<i64>>,
 }
 
 impl<'a> ExceptionRows<'a> {
@@ -270,6 +271,7 @@ impl<'a> ExceptionRows<'a> {
         let entries = std::iter::once(&exception.entry).chain(&exception.behind);
         self.entries.push(segment::encode(entries));
         self.matching.push(exception.entry.matching);
+        self.died.push(exception.died());
     }
 
     pub fn values(&self) -> Values<'_> {
@@ -285,6 +287,7 @@ impl<'a> ExceptionRows<'a> {
             &self.details,
             &self.entries,
             &self.matching,
+            &self.died,
         ]
     }
 }

@@ -12,13 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::record::{Fingerprint, SyncName};
-use crate::state::{Change, Millis, OnMismatch, Session, StoreError, SyncState, Takeover, Which};
+use crate::state::{
+    Change, Closing, Keep, Millis, OnMismatch, Session, StoreError, SyncState, Takeover, Which,
+};
 
 use super::connect::{ANSWER, Access, Backend, Link};
 use super::inbox::Received;
 use super::transaction::transaction;
 use super::write::Statements;
-use super::{control, error, inbox};
+use super::{control, dead_letters, error, inbox};
 
 /// Most commits in one transaction, so that nobody waits long for the first of them.
 const LARGEST_GROUP: usize = 256;
@@ -45,7 +47,8 @@ pub enum Job {
     },
     Commit(Commit),
     Replay(Session, Which, Reply<u64>),
-    Discard(Session, Which, Reply<u64>),
+    Discard(Session, Which, Closing, Reply<u64>),
+    ExpireDeadLetters(Session, Keep, Millis, usize, Reply<u64>),
     Expire(SyncName, Option<Millis>, Reply<()>),
     Forget(SyncName, Reply<()>),
     Save(String, Vec<u8>, Reply<()>),
@@ -125,13 +128,19 @@ impl Writer {
             }
             Job::Replay(session, which, reply) => {
                 let done = self.work(LONG_ANSWER, async |client| {
-                    control::replay(client, &session, &which).await
+                    dead_letters::replay(client, &session, &which).await
                 });
                 let _ = reply.send(done.await);
             }
-            Job::Discard(session, which, reply) => {
+            Job::Discard(session, which, closing, reply) => {
                 let done = self.work(LONG_ANSWER, async |client| {
-                    control::discard(client, &session, &which).await
+                    dead_letters::discard(client, &session, &which, &closing).await
+                });
+                let _ = reply.send(done.await);
+            }
+            Job::ExpireDeadLetters(session, keep, at, limit, reply) => {
+                let done = self.work(LONG_ANSWER, async |client| {
+                    dead_letters::expire(client, &session, keep, at, limit).await
                 });
                 let _ = reply.send(done.await);
             }

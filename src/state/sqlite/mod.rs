@@ -1,6 +1,7 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`. One thread writes, taking all that
 //! waits as one transaction (group commit); another reads. Used on laptops and by a single replica.
 
+mod dead_letters;
 mod folder;
 mod group;
 mod inbox;
@@ -21,8 +22,8 @@ use tokio::sync::oneshot;
 
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
-    Change, Delivered, Exception, Holder, Known, Link, Millis, Notice, OnMismatch, Pick, Session,
-    Store, StoreError, Stored, SyncState, Totals, Which,
+    Change, Closed, Closing, Delivered, Exception, Holder, Keep, Known, Link, Millis, Notice,
+    OnMismatch, Pick, Session, Store, StoreError, Stored, SyncState, Totals, Which,
 };
 use group::{Queued, WriteJob, write_loop};
 use schema::Durability;
@@ -272,12 +273,41 @@ impl Store for SqliteStore {
 
     fn replay(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
-        self.write(None, move |db| write::replay(db, &session, &which))
+        self.write(None, move |db| dead_letters::replay(db, &session, &which))
     }
 
-    fn discard(&self, session: &Session, which: Which) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn discard(
+        &self,
+        session: &Session,
+        which: Which,
+        closing: Closing,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
         let session = session.clone();
-        self.write(None, move |db| write::discard(db, &session, &which))
+        self.write(None, move |db| {
+            dead_letters::discard(db, &session, &which, &closing)
+        })
+    }
+
+    fn expire_dead_letters(
+        &self,
+        session: &Session,
+        keep: Keep,
+        at: Millis,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let session = session.clone();
+        self.write(None, move |db| {
+            dead_letters::expire(db, &session, keep, at, limit)
+        })
+    }
+
+    fn closed(
+        &self,
+        session: &Session,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Closed>, StoreError>> {
+        let id = session.id;
+        self.read(move |db| dead_letters::closed(db, id, limit))
     }
 
     fn receive(

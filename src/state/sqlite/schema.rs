@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::inbox;
+use super::{dead_letters, inbox};
 use crate::state::StoreError;
 
 /// How long a statement waits for a lock that another program holds.
@@ -81,6 +81,7 @@ CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS 
 ",
     inbox::TABLES,
     "ALTER TABLE link ADD COLUMN standing INTEGER;",
+    dead_letters::TABLES,
 ];
 
 /// What a commit that was answered survives.

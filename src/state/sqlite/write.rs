@@ -3,10 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::link;
-use crate::record::{Fingerprint, SyncName, TargetId};
-use crate::state::{
-    Change, Exception, OnMismatch, Session, StoreError, SyncState, Trouble, Which, segment,
-};
+use crate::record::{Fingerprint, SyncName};
+use crate::state::{Change, Exception, OnMismatch, Session, StoreError, SyncState, segment};
 
 /// Why a write did not happen: the store's own words, or SQLite's.
 pub enum WriteError {
@@ -105,13 +103,13 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
     Ok(())
 }
 
-fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<(), WriteError> {
+pub fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<(), WriteError> {
     let awaits = exception.detail.awaits.as_ref();
     let entries = segment::encode(std::iter::once(&exception.entry).chain(&exception.behind));
     db.prepare_cached(
         "INSERT OR REPLACE INTO exception
-           (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, matching, detail, entries)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, matching, died, detail, entries)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         sync,
@@ -123,13 +121,14 @@ fn put_exception(db: &Connection, sync: i64, exception: &Exception) -> Result<()
         awaits.map(|a| a.sync.name.as_str()),
         awaits.map(|a| a.lookup.key.as_str()),
         exception.entry.matching,
+        exception.died(),
         to_json(&exception.detail)?,
         entries,
     ])?;
     Ok(())
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<String, WriteError> {
+pub fn to_json(value: &impl serde::Serialize) -> Result<String, WriteError> {
     serde_json::to_string(value)
         .map_err(|e| WriteError::Sql(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))
 }
@@ -208,7 +207,7 @@ pub fn open(
 
 /// Forgets all records of a Sync.
 fn empty(db: &Connection, id: i64) -> rusqlite::Result<()> {
-    for table in ["link", "segment", "mark", "exception"] {
+    for table in ["link", "segment", "mark", "exception", "closed"] {
         db.execute(&format!("DELETE FROM {table} WHERE sync = ?"), [id])?;
     }
     Ok(())
@@ -253,103 +252,4 @@ fn is_blank(db: &Connection, sync: i64) -> rusqlite::Result<bool> {
         [sync],
         |row| row.get(0),
     )
-}
-
-const DEAD_LETTERS: &str = "FROM exception WHERE sync = ?1 AND trouble IN (3, 4) AND (?2 IS NULL OR key = ?2) AND (?3 IS NULL OR reason = ?3)";
-
-fn selection(which: &Which) -> (Option<&str>, Option<&str>) {
-    match which {
-        Which::Key(key) => (Some(key.as_str()), None),
-        Which::Reason(reason) => (None, Some(reason)),
-        Which::All => (None, None),
-    }
-}
-
-/// Dead letters become due at once, through the Mapping again.
-pub fn replay(db: &Connection, session: &Session, which: &Which) -> Result<u64, WriteError> {
-    let (key, reason) = selection(which);
-    let mut changed = 0;
-    let rows: Vec<(String, String)> = db
-        .prepare(&format!("SELECT key, detail {DEAD_LETTERS}"))?
-        .query_map(params![session.id, key, reason], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    for (key, detail) in rows {
-        let mut detail: crate::state::Detail = serde_json::from_str(&detail).unwrap_or_default();
-        detail.remap = true;
-        detail.replayed = true;
-        detail.attempts = 0;
-        detail.since = 0;
-        detail.first_sent = None;
-        detail.negative_reads = 0;
-        changed += db.execute(
-            "UPDATE exception SET trouble = ?, next = 0, detail = ? WHERE sync = ? AND key = ?",
-            params![Trouble::Retry.code(), to_json(&detail)?, session.id, key],
-        )?;
-    }
-    Ok(changed as u64)
-}
-
-/// Dead letters are dropped; the version that was seen is kept as dealt with. An ambiguous one stands
-/// in the target then: its match value stays taken, and it is never created again. A newer version
-/// behind it goes back to work.
-pub fn discard(db: &Connection, session: &Session, which: &Which) -> Result<u64, WriteError> {
-    let (key, reason) = selection(which);
-    let rows: Vec<(String, Vec<u8>, i64)> = db
-        .prepare(&format!("SELECT key, entries, trouble {DEAD_LETTERS}"))?
-        .query_map(params![session.id, key, reason], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    let count = rows.len() as u64;
-    for (key, entries, trouble) in rows {
-        let mut entries = segment::decode(entries).unwrap_or_default().into_iter();
-        let Some(entry) = entries.next() else {
-            continue;
-        };
-        db.execute(
-            "DELETE FROM exception WHERE sync = ? AND key = ?",
-            params![session.id, key],
-        )?;
-        let behind = entries.next();
-        let there = Trouble::from_code(trouble) == Some(Trouble::Ambiguous);
-        if there || behind.is_none() {
-            let raw = behind.as_ref().map_or(entry.raw, |_| Fingerprint::UNKNOWN);
-            db.execute(
-                "INSERT INTO link (sync, key, target, raw, mapped, matching) VALUES (?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (sync, key) DO UPDATE SET raw = excluded.raw,
-                   mapped = CASE WHEN excluded.target IS NULL THEN mapped ELSE excluded.mapped END,
-                   target = coalesce(target, excluded.target), matching = coalesce(excluded.matching, matching)",
-                params![
-                    session.id,
-                    key,
-                    there.then(TargetId::untold).as_ref().map(|t| t.as_json()),
-                    raw.to_bytes(),
-                    Fingerprint::UNKNOWN.to_bytes(),
-                    entry.matching.filter(|_| there),
-                ],
-            )?;
-        }
-        if let Some(behind) = behind {
-            let detail = crate::state::Detail {
-                reason: "Promoted".into(),
-                remap: true,
-                replayed: true,
-                ..Default::default()
-            };
-            put_exception(
-                db,
-                session.id,
-                &Exception {
-                    entry: behind,
-                    trouble: Trouble::Retry,
-                    next: 0,
-                    detail,
-                    behind: None,
-                },
-            )?;
-        }
-    }
-    Ok(count)
 }

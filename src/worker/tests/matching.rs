@@ -7,7 +7,7 @@ use super::support::Bench;
 use crate::pipeline::observe::Stage;
 use crate::record::Key;
 use crate::state::contract::{entry, target};
-use crate::state::{Entry, Store, Trouble, Which};
+use crate::state::{Closing, Entry, Store, Trouble, Which};
 use crate::worker::flight::{Base, Flight, Flights, Home};
 
 fn twins(count: usize) -> Vec<Value> {
@@ -96,7 +96,13 @@ async fn what_a_person_found_in_the_target_keeps_its_match_value_and_is_not_crea
     let beside = bench.beside();
     let session = bench.session(&beside).await;
     let which = Which::Key(Key::from_text("c0"));
-    assert_eq!(beside.discard(&session, which).await.unwrap(), 1);
+    assert_eq!(
+        beside
+            .discard(&session, which, Closing::discard(None, 1))
+            .await
+            .unwrap(),
+        1
+    );
     bench.run().await;
     let reasons = |dead: Vec<crate::state::Exception>| {
         dead.into_iter()

@@ -3,6 +3,7 @@
 
 mod faults;
 mod flow;
+mod letters;
 mod matching;
 mod removal;
 mod support;

@@ -186,7 +186,7 @@ impl Ask for System {
                     format!("answered {}", answered.status),
                 );
                 failure.status = Some(answered.status);
-                failure.excerpt = Some(String::from_utf8(answered.body.to_vec()).unwrap());
+                failure.excerpt = Some(String::from_utf8(answered.body.to_vec()).unwrap().into());
                 return Err(failure);
             }
             Ok(Reply {
