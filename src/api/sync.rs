@@ -231,9 +231,10 @@ pub struct MatchSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MatchFieldSpec {
-    /// Path in the source record.
+    /// Path in the source record. Default: the value that the Mapping writes at `target`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
-    pub source: String,
+    pub source: Option<String>,
     /// Path in the target record; `${match.TARGET}` in the target's `find` stands for the value.
     #[schemars(length(min = 1, max = 256))]
     pub target: String,

@@ -13,13 +13,17 @@ pub struct MatchValue {
     pub hash: i64,
 }
 
-/// The match value of a source record; `None` when a field is missing, null or empty: such a record
-/// has nothing to be recognized by.
-pub fn match_value(plan: &MatchPlan, source: &Value) -> Option<MatchValue> {
+/// The match value of a source record and what it was mapped to, which is only looked at where
+/// [`MatchPlan::looks_at_mapped`]; `None` when a field is missing, null or empty: such a record has nothing to
+/// be recognized by.
+pub fn match_value(plan: &MatchPlan, source: &Value, mapped: &Value) -> Option<MatchValue> {
     let mut values = Value::Object(Map::new());
     let mut canonical = String::new();
     for field in &plan.fields {
-        let value = field.source.get(source)?;
+        let value = match &field.source {
+            Some(path) => path.get(source)?,
+            None => field.target.get(mapped)?,
+        };
         let text = scalar_text(value).filter(|t| !t.trim().is_empty())?;
         canonical.push_str(&comparable(&text, field.ignore_case));
         canonical.push('\u{1f}');
@@ -31,9 +35,9 @@ pub fn match_value(plan: &MatchPlan, source: &Value) -> Option<MatchValue> {
 
 /// Whether a record that `find` returned really has these values. Search endpoints are often fuzzy; a
 /// field that the answer doesn't show counts as equal.
-pub fn confirms(plan: &MatchPlan, source: &Value, found: &Value) -> bool {
+pub fn confirms(plan: &MatchPlan, wanted: &MatchValue, found: &Value) -> bool {
     plan.fields.iter().all(|field| {
-        let wanted = field.source.get(source).and_then(scalar_text);
+        let wanted = field.target.get(&wanted.values).and_then(scalar_text);
         let has = field.target.get(found).and_then(scalar_text);
         match (wanted, has) {
             (Some(wanted), Some(has)) => {

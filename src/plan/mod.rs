@@ -4,6 +4,7 @@
 pub mod connection;
 mod guarantee;
 mod lookups;
+mod matching;
 mod operations;
 mod removal;
 mod resources;
@@ -165,10 +166,17 @@ pub struct MatchPlan {
     pub on_shared: OnShared,
 }
 
+impl MatchPlan {
+    /// Whether a value of the mapped record takes part.
+    pub fn looks_at_mapped(&self) -> bool {
+        self.fields.iter().any(|field| field.source.is_none())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MatchField {
-    /// Path in the source record.
-    pub source: Path,
+    /// Path in the source record; `None`: the value is what the Mapping writes at `target`.
+    pub source: Option<Path>,
     /// Path in the target record; `${match.TARGET}` in `find` stands for the value.
     pub target: Path,
     pub ignore_case: bool,

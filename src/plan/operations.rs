@@ -140,7 +140,7 @@ pub(super) fn check_find(
             checker.error(
                 "spec.match.fields",
                 format!(
-                    "find of object {:?} uses ${{match.{path}}}, and no field here has target {path}: add {{source: …, target: {path}}}",
+                    "find of object {:?} uses ${{match.{path}}}, and no field here has target {path}: add {{target: {path}}}",
                     object.name
                 ),
             );

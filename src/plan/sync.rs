@@ -7,17 +7,17 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::guarantee::{check_blind, guarantees};
+use super::matching;
 use super::operations::{check_find, check_natural_key, check_source, check_target};
 use super::removal::{check_removals, compile_removals};
 use super::suggest::hint;
 use super::validate::{Parts, ResourceName, SyncChecker};
 use super::{
-    Backfill, Endpoint, FailurePlan, LookupPlan, MatchField, MatchPlan, ObjectPlan, Plan, Schedule,
-    TriggerPlan, WritePlan,
+    Backfill, Endpoint, FailurePlan, LookupPlan, ObjectPlan, Plan, Schedule, TriggerPlan, WritePlan,
 };
 use crate::api::mapping::MappingSpec;
 use crate::api::reference::DurationText;
-use crate::api::sync::{self, MatchSpec, SyncSpec};
+use crate::api::sync::{self, SyncSpec};
 use crate::expression::{Expression, Path};
 use crate::plan::connection::{ConnectionWithObjects, WebhookPlan};
 use crate::record::{Fingerprint, Moment, SyncName};
@@ -39,7 +39,10 @@ pub(super) fn compile_sync(
     let source = endpoint(&parts.source, &spec.source.object, "spec.source", checker);
     let target = endpoint(&parts.target, &spec.target.object, "spec.target", checker);
     let filter = compile_filter(spec, checker);
-    let matching = spec.matching.as_ref().map(|m| compile_match(m, checker));
+    let matching = spec
+        .matching
+        .as_ref()
+        .map(|m| matching::compile(m, mapping, checker));
     let lookups = compile_lookups(id, spec, &parts, checker);
     let trigger = compile_trigger(spec, checker);
     let (source, target) = (source?, target?);
@@ -67,6 +70,9 @@ pub(super) fn compile_sync(
     check_target(&target, &write, matching.as_ref(), checker);
     check_removals(&source, &target, &write, filter.is_some(), checker);
     check_find(&target.object, matching.as_ref(), checker);
+    if let Some(matching) = &matching {
+        matching::check_written(matching, mapping, &target.object, checker);
+    }
     check_natural_key(&source.object, &target.object, checker);
     let guarantees = guarantees(&target.object, &write, matching.as_ref());
     check_blind(spec, &guarantees, checker);
@@ -157,44 +163,6 @@ fn compile_filter(spec: &SyncSpec, checker: &mut SyncChecker) -> Option<Expressi
     Expression::compile(text, &["record"])
         .map_err(|error| checker.error("spec.source.where", error.to_string()))
         .ok()
-}
-
-fn compile_match(spec: &MatchSpec, checker: &mut SyncChecker) -> Option<MatchPlan> {
-    let mut fields = Vec::with_capacity(spec.fields.len());
-    for (i, field) in spec.fields.iter().enumerate() {
-        let mut path = |name: &str, text: &str| {
-            let place = format!("spec.match.fields[{i}].{name}");
-            match Path::parse(text) {
-                Ok(path) if path.is_root() => {
-                    checker.error(&place, "name a field of the record, such as email");
-                    None
-                }
-                Ok(path) => Some(path),
-                Err(error) => {
-                    checker.error(&place, error.to_string());
-                    None
-                }
-            }
-        };
-        let (source, target) = (path("source", &field.source), path("target", &field.target));
-        fields.push((source, target, field.ignore_case));
-    }
-    let fields: Option<Vec<MatchField>> = fields
-        .into_iter()
-        .map(|(source, target, ignore_case)| {
-            Some(MatchField {
-                source: source?,
-                target: target?,
-                ignore_case,
-            })
-        })
-        .collect();
-    Some(MatchPlan {
-        fields: fields?,
-        on_none: spec.on_none,
-        on_many: spec.on_many,
-        on_shared: spec.on_shared,
-    })
 }
 
 /// Lookups that the Mapping uses are declared, and the other way round.

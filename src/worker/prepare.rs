@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::mapping::{Links, Mapped};
 use crate::pipeline::matching::match_value;
 use crate::pipeline::observe::{Newest, Stage};
-use crate::plan::Plan;
+use crate::plan::{MatchPlan, Plan};
 use crate::record::{Fingerprint, Key, LookupKey, SyncName};
 use crate::state::{Awaited, Detail, Entry, Exception, Known, Link, Presence, Trouble};
 
@@ -56,11 +56,7 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         raw: seen.raw,
         mapped: Fingerprint::UNKNOWN,
         moment: seen.moment.clone(),
-        matching: plan
-            .matching
-            .as_ref()
-            .and_then(|m| match_value(m, seen.used(plan)))
-            .map(|m| m.hash),
+        matching: match_hash(plan, seen, &Value::Null),
         token: token(plan),
         seen: at,
         source: seen.bytes.clone(),
@@ -68,11 +64,19 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         params: params(plan, seen),
         removal: None,
     };
+    let looks_at_mapped = plan
+        .matching
+        .as_ref()
+        .is_some_and(MatchPlan::looks_at_mapped);
     if seen.problem().is_none()
         && let Some(body) = plan.mapping.apply_text(&seen.bytes, links)
     {
         entry.mapped = Fingerprint::of(&body);
         entry.body = body.into();
+        if looks_at_mapped {
+            let mapped = serde_json::from_slice(&entry.body).unwrap_or_default();
+            entry.matching = match_hash(plan, seen, &mapped);
+        }
         return Prepared::Ready(entry);
     }
     let record = seen.value();
@@ -89,6 +93,9 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         Mapped::Record(record) => {
             entry.body = serde_json::to_vec(&record).unwrap_or_default().into();
             entry.mapped = Fingerprint::of(&entry.body);
+            if looks_at_mapped {
+                entry.matching = match_hash(plan, seen, &Value::Object(record));
+            }
             return Prepared::Ready(entry);
         }
         Mapped::Rejected(rejection) => Detail {
@@ -128,6 +135,13 @@ fn waiting(plan: &Plan, lookup: LookupKey, at: i64) -> Result<Box<Detail>, Box<D
         awaits: Some(Awaited { sync, lookup }),
         ..Detail::default()
     }))
+}
+
+/// By what the record is recognized in the target; none where that is a value of a mapped record that is
+/// not there.
+fn match_hash(plan: &Plan, seen: &Seen, mapped: &Value) -> Option<i64> {
+    let matching = plan.matching.as_ref()?;
+    match_value(matching, seen.used(plan), mapped).map(|value| value.hash)
 }
 
 fn token(plan: &Plan) -> [u8; 16] {

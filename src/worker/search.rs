@@ -16,8 +16,16 @@ impl Worker {
     pub(super) fn search(&mut self, id: FlightId) {
         let plan = self.setup.plan.clone();
         let flight = self.flights.get(id);
-        let source: Value = serde_json::from_slice(&flight.entry.source).unwrap_or(Value::Null);
-        let Some(wanted) = plan.matching.as_ref().and_then(|m| match_value(m, &source)) else {
+        let parse = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        let source = parse(&flight.entry.source);
+        let wanted = plan.matching.as_ref().and_then(|matching| {
+            let mapped = match matching.looks_at_mapped() {
+                true => parse(&flight.entry.body),
+                false => Value::Null,
+            };
+            match_value(matching, &source, &mapped)
+        });
+        let Some(wanted) = wanted else {
             // Nothing to be recognized by: the record counts as one without a match.
             return self.unmatched(id);
         };
@@ -57,7 +65,7 @@ impl Worker {
                     Err(failure) => Searched::Target(Err(failure)),
                     Ok(mut found) => {
                         if let Some(matching) = &plan.matching {
-                            found.retain(|f| confirms(matching, &source, &f.record));
+                            found.retain(|f| confirms(matching, &wanted, &f.record));
                         }
                         let matches = owners(store.as_ref(), &session, &key, found).await?;
                         Searched::Target(Ok(matches))

@@ -61,7 +61,9 @@ impl Seen {
 /// The places that operations and `match` look at.
 fn used_paths(plan: &Plan) -> impl Iterator<Item = &Path> {
     let matching = plan.matching.iter().flat_map(|m| &m.fields);
-    plan.source_paths.iter().chain(matching.map(|f| &f.source))
+    plan.source_paths
+        .iter()
+        .chain(matching.filter_map(|f| f.source.as_ref()))
 }
 
 /// A record with only these values.

@@ -7,4 +7,5 @@ mod docs;
 mod generated;
 mod letters;
 mod observability;
+mod reference;
 mod structural;

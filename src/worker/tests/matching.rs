@@ -136,3 +136,23 @@ fn a_version_that_found_its_target_record_is_not_replaced_before_the_link_is_the
     flights.get_mut(id).base.target = Some(target(1009));
     assert_eq!(flights.newest_version(id).stage, Stage::InDoubt);
 }
+
+#[tokio::test]
+async fn a_record_is_found_again_by_what_the_mapping_writes() {
+    let mut bench = Bench::new(|world, asked| {
+        (asked.method == "POST" && world.records.is_empty()).then(|| {
+            let _ = world.behave(asked);
+            (500, json!({}))
+        })
+    })
+    .await;
+    bench.spec["map"]["fields"][0] = json!({"to": "email", "expr": "record.id + '@example.com'"});
+    bench.spec["sync"]["match"]["fields"] = json!([{"target": "email"}]);
+    bench.source(twins(2));
+    let (report, _) = bench.run().await;
+    assert_eq!(report.outcome, "Succeeded");
+    // The first create was carried out and its answer lost: it is found, and nobody creates it again.
+    assert_eq!(bench.world().records.len(), 2, "{:?}", bench.world().asked);
+    let totals = bench.totals().await;
+    assert_eq!((totals.links, totals.exceptions()), (2, 0), "{totals:?}");
+}
