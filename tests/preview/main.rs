@@ -3,6 +3,8 @@
 
 mod compare;
 mod demo;
+#[path = "../support/systems.rs"]
+mod systems;
 
 use std::collections::{BTreeMap, BTreeSet};
 
