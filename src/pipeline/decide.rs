@@ -17,7 +17,7 @@ pub struct Attempt {
     pub verb: Verb,
     /// Failed attempts of this version before this one.
     pub attempts: u32,
-    /// Milliseconds since this version first failed.
+    /// Milliseconds since this version first failed, without those in which the target was down.
     pub age_ms: i64,
     /// The request held more than one record.
     pub batched: bool,
@@ -96,15 +96,18 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
     }
 }
 
-/// A failure that may pass by itself, until it has lasted too long. While a system is down nothing is
-/// tried, so that time alone says nothing about a record.
+/// A failure that may pass by itself, until it has lasted too long.
 fn passing(plan: &Plan, attempt: Attempt, in_doubt: bool) -> Next {
-    let old = attempt.age_ms > millis(plan.failures.dead_letter_after);
-    if old && attempt.attempts + 1 >= LEAST_ATTEMPTS {
-        Next::Dead("Transient")
-    } else {
-        Next::Retry { in_doubt }
+    match lasted_too_long(plan, attempt.attempts + 1, attempt.age_ms) {
+        true => Next::Dead("Transient"),
+        false => Next::Retry { in_doubt },
     }
+}
+
+/// Whether a record that failed so often, for so long, is given up. While a process sleeps nothing is tried, so
+/// that time alone says nothing about a record.
+pub fn lasted_too_long(plan: &Plan, attempts: u32, age_ms: i64) -> bool {
+    age_ms > millis(plan.failures.dead_letter_after) && attempts >= LEAST_ATTEMPTS
 }
 
 /// A create whose answer is not known.

@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 mod dead_letter;
+mod downtime;
 mod error;
 pub mod inbox;
 mod location;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, TargetId};
 pub use dead_letter::{Closed, Closing, How, Keep, MOST_CLOSED, Tried};
+pub use downtime::Downtime;
 pub use error::{OnMismatch, StoreError};
 pub use inbox::{Delivered, Notice};
 pub use location::{Location, LocationError};
@@ -57,6 +59,8 @@ pub struct SyncState {
     /// Number of the next segment.
     pub next_segment: u64,
     pub last_run: Option<RunReport>,
+    /// Outages of the target.
+    pub down: Downtime,
     /// The Sync is not declared any more, and its state is forgotten at this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Millis>,
@@ -238,6 +242,8 @@ pub struct Detail {
     pub attempts: u32,
     /// First failure of this version.
     pub since: Millis,
+    /// Outages of the target before that, in milliseconds: the time since then without them is its age.
+    pub down: Millis,
     /// When a create of this version was first sent.
     pub first_sent: Option<Millis>,
     /// `find` calls since that found nothing.

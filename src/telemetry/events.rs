@@ -65,6 +65,32 @@ impl DeadLettersExpired<'_> {
     }
 }
 
+/// Nothing reaches the target of a Sync, or it answers again.
+#[derive(Debug)]
+pub struct TargetDown<'a> {
+    pub sync: &'a SyncName,
+    /// What the last request met; `None`: it answers again.
+    pub problem: Option<&'a str>,
+    /// For how long it did not, in milliseconds.
+    pub lasted: i64,
+    /// Records that are on their way.
+    pub waiting: usize,
+}
+
+impl TargetDown<'_> {
+    pub fn emit(&self) {
+        let (sync, waiting) = (self.sync, self.waiting);
+        match self.problem {
+            Some(problem) => tracing::warn!(
+                %sync,
+                waiting,
+                "the target takes nothing now; records wait, and go on by themselves: {problem}"
+            ),
+            None => tracing::warn!(%sync, milliseconds = self.lasted, "the target answers again"),
+        }
+    }
+}
+
 /// The circuit of a Connection has opened or closed.
 #[derive(Debug)]
 pub struct CircuitChanged<'a> {

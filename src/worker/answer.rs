@@ -18,9 +18,9 @@ impl Worker {
     /// The target answered a write.
     pub(super) fn answered(&mut self, ids: &[FlightId], verb: Verb, answer: Answer) {
         self.busy -= 1;
+        self.note_answer(&answer);
         match answer {
             Answer::Items(results) => {
-                self.outages = 0;
                 for (id, result) in ids.iter().zip(results) {
                     match result {
                         Ok(done) => self.applied(*id, verb, done),
@@ -29,9 +29,6 @@ impl Worker {
                 }
             }
             Answer::Whole(failure) => {
-                if failure.sent {
-                    self.outages = 0;
-                }
                 for id in ids {
                     self.failed(*id, verb, &failure, ids.len() > 1);
                 }
@@ -68,15 +65,12 @@ impl Worker {
         flight.perhaps_there |= unsure && failure.sent && flight.base.target.is_none();
         let flight = self.flights.get(id);
         let at = now();
-        let since = if flight.detail.since == 0 {
-            at
-        } else {
-            flight.detail.since
-        };
+        let mut before = flight.detail.clone();
+        self.stamp(&mut before);
         let attempt = Attempt {
             verb,
             attempts: flight.detail.attempts,
-            age_ms: at - since,
+            age_ms: self.age(&before),
             batched,
             sent_ms: at - flight.detail.first_sent.unwrap_or(flight.entry.seen),
             searchable: flight.entry.matching.is_some(),
@@ -86,13 +80,11 @@ impl Worker {
         self.last_failure = Some(failure.message.clone());
         let retry = self.plan().target.connection.retry;
         let delay = backoff(retry.initial_delay, retry.max_delay, attempt.attempts);
-        let before = flight.detail.clone();
         let detail = |reason: &str| {
             let mut detail = Detail {
                 reason: reason.into(),
                 message: failure.message.clone(),
                 attempts: attempt.attempts + 1,
-                since,
                 failure: Some(failure.clone()),
                 ..before.clone()
             };
@@ -202,6 +194,7 @@ impl Worker {
     /// Nothing reached the target: wait, and give up the run when that lasts.
     pub(super) fn hold(&mut self, id: FlightId, failure: &Failure, delay: Duration) {
         self.requeue(id);
+        self.target_is_down(failure);
         let asked = failure.retry_after_ms.map(Duration::from_millis);
         let delay = self.setup.target.blocked_for().unwrap_or(delay);
         let delay = delay.max(asked.unwrap_or_default());

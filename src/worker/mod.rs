@@ -12,6 +12,7 @@ mod event;
 mod flight;
 mod fresh;
 mod inbox;
+mod outage;
 mod outcome;
 mod pace;
 mod page;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::mapping::Links;
-use crate::pipeline::decide::MOST_CONFLICTS;
+use crate::pipeline::decide::{MOST_CONFLICTS, lasted_too_long};
 use crate::pipeline::diff::changes;
 use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::{OnMany, OnNone, OnShared};
@@ -28,7 +28,7 @@ impl Worker {
             Searched::InDoubt(key) => self.conclude(Outcome::behind_match(id, &key)),
             Searched::Target(Err(failure)) => self.search_failed(id, &failure),
             Searched::Target(Ok(found)) => {
-                self.outages = 0;
+                self.target_is_up();
                 if self.flights.get(id).forced == Some(Forced::Resolve) {
                     self.resolved(id, found);
                 } else {
@@ -104,6 +104,7 @@ impl Worker {
         let retry = self.plan().target.connection.retry;
         let lag = self.index_lag();
         let mut detail = Box::new(self.flights.get(id).detail.clone());
+        self.stamp(&mut detail);
         detail.attempts += 1;
         detail.reason = "AlreadyExists".into();
         detail.message = "the target says that the record exists already, and find does not return it: check find, \
@@ -168,6 +169,11 @@ impl Worker {
         flight.detail.negative_reads += 1;
         if flight.detail.negative_reads >= 2 {
             flight.detail.negative_reads = 0;
+            let detail = flight.detail.clone();
+            if lasted_too_long(self.plan(), detail.attempts, self.age(&detail)) {
+                return self.give_up_create(id, detail);
+            }
+            let flight = self.flights.get_mut(id);
             // It is a record like any other again; who else has its match value is asked first.
             flight.forced = None;
             return self.requeue(id);
@@ -223,16 +229,22 @@ impl Worker {
             _ if !failure.sent => self.hold(id, failure, delay),
             _ => {
                 let mut detail = Box::new(flight.detail.clone());
+                self.stamp(&mut detail);
                 detail.reason = "Transient".into();
                 detail.message = format!("find: {failure}");
                 detail.attempts += 1;
                 detail.failure = Some(failure.clone());
                 detail.note(now(), failure);
-                let trouble = if in_doubt {
-                    Trouble::Unknown
-                } else {
-                    Trouble::Retry
+                let old = lasted_too_long(self.plan(), detail.attempts, self.age(&detail));
+                let trouble = match (old, in_doubt) {
+                    (false, true) => Trouble::Unknown,
+                    (false, false) => Trouble::Retry,
+                    (true, true) => Trouble::Ambiguous,
+                    (true, false) => Trouble::Dead,
                 };
+                if trouble == Trouble::Ambiguous {
+                    detail.reason = "AmbiguousCreate".into();
+                }
                 let next = now() + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
                 self.conclude(Outcome {
                     id,
@@ -284,6 +296,22 @@ impl Worker {
 }
 
 impl Worker {
+    /// The target never carried out this create, for as long as failures may last.
+    fn give_up_create(&mut self, id: FlightId, detail: Detail) {
+        self.flights.get_mut(id).perhaps_there = false;
+        let detail = Detail {
+            reason: "Transient".into(),
+            ..detail
+        };
+        let ending = Ending::Trouble {
+            trouble: Trouble::Dead,
+            next: 0,
+            detail: Box::new(detail),
+            in_doubt: false,
+        };
+        self.conclude(Outcome { id, ending });
+    }
+
     /// A record whose values were not kept could not be read again.
     fn not_read(&mut self, id: FlightId, unread: Unread) {
         let retry = self.plan().source.connection.retry;

@@ -302,7 +302,7 @@ impl Worker {
         let attempt = Attempt {
             verb: Verb::Create,
             attempts: flight.detail.attempts,
-            age_ms: now() - flight.detail.since.max(flight.entry.seen),
+            age_ms: self.age(&flight.detail),
             batched: false,
             sent_ms,
             searchable: flight.entry.matching.is_some(),

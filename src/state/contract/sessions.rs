@@ -83,6 +83,10 @@ fn full_state() -> SyncState {
         refreshed: Some(7),
         next_segment: 8,
         expires: Some(9),
+        down: crate::state::Downtime {
+            total: 11,
+            since: Some(12),
+        },
         last_run: Some(RunReport {
             started: 1,
             ended: 2,

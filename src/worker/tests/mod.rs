@@ -5,5 +5,7 @@ mod faults;
 mod flow;
 mod letters;
 mod matching;
+mod outages;
 mod removal;
 mod support;
+mod table;

@@ -53,6 +53,26 @@ pub struct World {
     pub silent: bool,
 }
 
+/// An answer; what stands in `$headers` of the body goes into its headers.
+fn answer(status: u16, mut body: Value) -> axum::response::Response {
+    let headers = body
+        .as_object_mut()
+        .and_then(|body| body.remove("$headers"));
+    let status = axum::http::StatusCode::from_u16(status).unwrap();
+    let mut response = (status, axum::Json(body)).into_response();
+    for (name, value) in headers
+        .as_ref()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let name: axum::http::HeaderName = name.parse().unwrap();
+        let value = value.as_str().unwrap().parse().unwrap();
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
 type Rule = dyn Fn(&mut World, &Asked) -> Option<(u16, Value)> + Send + Sync;
 
 /// Both systems, the manifests, and the state folder.
@@ -92,11 +112,7 @@ impl Bench {
                 if silent {
                     std::future::pending::<()>().await;
                 }
-                (
-                    axum::http::StatusCode::from_u16(status).unwrap(),
-                    axum::Json(body),
-                )
-                    .into_response()
+                answer(status, body)
             }
         });
         tokio::spawn(async move { axum::serve(listener, app).await });
