@@ -5,8 +5,14 @@
 mod cluster;
 #[path = "../support/operator.rs"]
 mod operator;
+#[path = "../support/postgres.rs"]
+mod postgres;
 
 mod chart;
+mod database;
 mod definitions;
+mod developer;
 mod node;
+mod readme;
+mod release;
 mod server;

@@ -185,6 +185,7 @@ impl Cluster {
 
 impl Database {
     /// Its URL over the socket, without a password.
+    #[allow(dead_code)]
     pub fn url(&self) -> String {
         let cluster = cluster();
         let folder = cluster.folder.display().to_string().replace('/', "%2F");
