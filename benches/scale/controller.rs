@@ -22,7 +22,9 @@ impl Controller {
     pub fn start(roles: &Path) -> Result<Self> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let log = std::fs::File::create(folder.path().join("log"))?;
-        let child = Command::new(env!("CARGO_BIN_EXE_syncline"))
+        let program = std::env::var_os("SYNCLINE_SCALE_PROGRAM")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_syncline").into());
+        let child = Command::new(program)
             .args(["controller", "--metrics-address", "127.0.0.1:0", "--state"])
             .arg(folder.path().join("state"))
             .env("KUBECONFIG", roles)

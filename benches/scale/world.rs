@@ -99,8 +99,13 @@ impl World {
     pub async fn set_secret(&self, number: usize, key: Option<&str>) -> Result<()> {
         let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
         let data = key.map_or_else(|| json!({"other": "x"}), |key| json!({"key": key}));
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": data});
         let name = format!("secret-{number}");
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": data,
+        });
         let params = PatchParams::apply("bench").force();
         if key.is_none() {
             // `stringData` only adds.
