@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::connector::SecretSource;
+use crate::connector::{NoSecret, SecretSource};
 use crate::plan::connection::SecretRef;
 use crate::plan::{ConnectionPlan, Problem, ResourceName};
 
@@ -129,8 +129,8 @@ impl SecretSource for Secrets {
         namespace: &str,
         name: &str,
         key: &str,
-    ) -> BoxFuture<'_, Result<SecretString, String>> {
-        let found = self.find(namespace, name, key);
+    ) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
+        let found = self.find(namespace, name, key).map_err(NoSecret::Missing);
         Box::pin(async move { found })
     }
 }

@@ -15,7 +15,7 @@ use url::{Url, form_urlencoded};
 use super::build::set_query;
 use super::token::{Token, Tokens};
 use super::transport::Transport;
-use super::{SecretSource, TokenStore};
+use super::{NoSecret, SecretSource, TokenStore};
 use crate::plan::ConnectionPlan;
 use crate::plan::connection::{AuthPlan, Place, SecretRef, SendAsPlan};
 use crate::record::{Class, Failure, Fingerprint};
@@ -82,7 +82,12 @@ impl Secrets {
                 "{}: Secret {}/{} key {}: {problem}",
                 self.resource, self.namespace, reference.name, reference.key
             );
-            Failure::new(Class::Configuration, false, text)
+            let class = match problem {
+                NoSecret::Missing(_) => Class::Configuration,
+                // Nobody has to do anything: it is asked again.
+                NoSecret::Unavailable(_) => Class::Transient,
+            };
+            Failure::new(class, false, text)
         })?;
         let text = secret.expose_secret();
         let trimmed = text.trim_end_matches(['\r', '\n']);

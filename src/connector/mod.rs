@@ -48,16 +48,26 @@ const FIRST_TRY: Duration = Duration::from_secs(300);
 /// The longest that a request waits for a system that asks for fewer requests.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// Why the value of a Secret cannot be had, in one line for a person that never holds a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSecret {
+    /// It is not there, or is no credential: a person has to do something.
+    #[error("{0}")]
+    Missing(String),
+    /// Where Secrets are kept cannot be asked now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
 /// Where credentials come from: a cluster's Secrets, or manifests, variables and files.
 pub trait SecretSource: Send + Sync {
-    /// The value of `key` in the Secret `namespace/name`; the error is one line for a person and never
-    /// holds a value.
+    /// The value of `key` in the Secret `namespace/name`.
     fn read(
         &self,
         namespace: &str,
         name: &str,
         key: &str,
-    ) -> BoxFuture<'_, Result<SecretString, String>>;
+    ) -> BoxFuture<'_, Result<SecretString, NoSecret>>;
 
     /// How long a value may be used before it is read again. A source that tells of changes
     /// ([`Connector::forget_credential`]) may allow more than one that doesn't.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::Options;
 use super::context::{Context, Hooks};
 use super::events::Events;
+use super::guarded::Guarded;
 use super::health::{Health, Pulse};
 use super::index::{Effects, Index, Kind, Meta, Seen, Target};
 use super::secrets::ClusterSecrets;
@@ -171,7 +172,7 @@ impl Streams<'_> {
     where
         K: Declared,
     {
-        let api: Api<DeserializeGuard<K>> = match &self.namespace {
+        let api: Api<Guarded<K>> = match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
@@ -318,7 +319,7 @@ impl Declared for Sync {
 fn apply<K: Declared>(
     cx: &Context,
     kind: Kind,
-    item: DeserializeGuard<K>,
+    item: Guarded<K>,
     put: fn(&mut Index, Seen<K::Spec>) -> Effects,
 ) {
     let name = name_of(&item);
@@ -332,12 +333,12 @@ fn apply<K: Declared>(
     };
     let version = item.resource_version().unwrap_or_default();
     let uid = meta.uid.clone();
-    let (spec, status) = match item.0 {
+    let (spec, status) = match item.read {
         Ok(object) => {
             let (spec, status) = object.take();
             (Ok(spec), status)
         }
-        Err(invalid) => (Err(invalid.error), None),
+        Err(unreadable) => (Err(unreadable.problem), unreadable.status),
     };
     let other = cx.statuses.seen(&target, &uid, &version, status);
     let seen = Seen { name, meta, spec };

@@ -7,6 +7,7 @@ mod connection;
 mod context;
 mod crds;
 mod events;
+mod guarded;
 mod health;
 mod index;
 #[cfg(test)]

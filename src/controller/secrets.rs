@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
 
-use crate::connector::SecretSource;
+use crate::connector::{NoSecret, SecretSource};
 
 /// The longest time for one read.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,17 +20,6 @@ const FRESH: Duration = Duration::from_secs(300);
 #[derive(Clone)]
 pub struct ClusterSecrets {
     client: Client,
-}
-
-/// Why a value could not be had.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum SecretError {
-    /// The Secret or the key is not there, or its value is no text.
-    #[error("{0}")]
-    Missing(String),
-    /// The API server could not be asked.
-    #[error("{0}")]
-    Unavailable(String),
 }
 
 impl ClusterSecrets {
@@ -47,8 +36,8 @@ impl ClusterSecrets {
     ) -> Result<Option<String>, String> {
         let secret = match self.get(namespace, name).await {
             Ok(secret) => secret,
-            Err(SecretError::Missing(what)) => return Ok(Some(format!("Secret {name}: {what}"))),
-            Err(SecretError::Unavailable(what)) => return Err(format!("Secret {name}: {what}")),
+            Err(NoSecret::Missing(what)) => return Ok(Some(format!("Secret {name}: {what}"))),
+            Err(NoSecret::Unavailable(what)) => return Err(format!("Secret {name}: {what}")),
         };
         let problem = |key: &&str| {
             let what = value(&secret, key).err()?;
@@ -57,16 +46,16 @@ impl ClusterSecrets {
         Ok(keys.iter().find_map(problem))
     }
 
-    async fn get(&self, namespace: &str, name: &str) -> Result<Secret, SecretError> {
+    async fn get(&self, namespace: &str, name: &str) -> Result<Secret, NoSecret> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         match tokio::time::timeout(TIMEOUT, api.get_opt(name)).await {
             Ok(Ok(Some(secret))) => Ok(secret),
-            Ok(Ok(None)) => Err(SecretError::Missing("there is no such Secret".to_owned())),
-            Ok(Err(error)) => Err(SecretError::Unavailable(format!(
+            Ok(Ok(None)) => Err(NoSecret::Missing("there is no such Secret".to_owned())),
+            Ok(Err(error)) => Err(NoSecret::Unavailable(format!(
                 "cannot be read: {}",
                 super::watch::describe(&error)
             ))),
-            Err(_) => Err(SecretError::Unavailable(format!(
+            Err(_) => Err(NoSecret::Unavailable(format!(
                 "the API server did not answer within {} s",
                 TIMEOUT.as_secs()
             ))),
@@ -75,8 +64,8 @@ impl ClusterSecrets {
 }
 
 /// The text of one key.
-fn value(secret: &Secret, key: &str) -> Result<SecretString, SecretError> {
-    let missing = |what: &str| SecretError::Missing(what.to_owned());
+fn value(secret: &Secret, key: &str) -> Result<SecretString, NoSecret> {
+    let missing = |what: &str| NoSecret::Missing(what.to_owned());
     let bytes = secret
         .data
         .as_ref()
@@ -96,13 +85,11 @@ impl SecretSource for ClusterSecrets {
         namespace: &str,
         name: &str,
         key: &str,
-    ) -> BoxFuture<'_, Result<SecretString, String>> {
+    ) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
         let (namespace, name, key) = (namespace.to_owned(), name.to_owned(), key.to_owned());
         async move {
             let secret = self.get(&namespace, &name).await;
-            secret
-                .and_then(|secret| value(&secret, &key))
-                .map_err(|error| error.to_string())
+            secret.and_then(|secret| value(&secret, &key))
         }
         .boxed()
     }

@@ -13,7 +13,7 @@ use super::order::{AilmentKind, Desired, Order, Snapshot};
 use super::site::Site;
 use super::tasks::Tasks;
 use super::vault::KeySource;
-use crate::connector::{Guard, SecretSource};
+use crate::connector::{Guard, NoSecret, SecretSource};
 use crate::plan::{Plan, ResourceName, Resources, compile};
 use crate::record::{Fingerprint, SyncName};
 use crate::state::contract::link;
@@ -71,7 +71,7 @@ fn plan_of(sync: &str, address: &str) -> Arc<Plan> {
 struct Moody(AtomicBool);
 
 impl SecretSource for Moody {
-    fn read(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, Result<SecretString, String>> {
+    fn read(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
         assert!(!self.0.load(Ordering::SeqCst), "out of mood");
         async { Ok(SecretString::from("token")) }.boxed()
     }

@@ -18,7 +18,7 @@ use crate::api::connection::Connection;
 use crate::api::mapping::Mapping;
 use crate::api::sync::Sync;
 use crate::cli::secrets::Secrets;
-use crate::connector::SecretSource;
+use crate::connector::{NoSecret, SecretSource};
 use crate::controller::ClusterSecrets;
 use crate::plan::{Problem, ResourceName, Resources, connection_of};
 
@@ -138,7 +138,7 @@ impl SecretSource for Layers {
         namespace: &str,
         name: &str,
         key: &str,
-    ) -> BoxFuture<'_, Result<SecretString, String>> {
+    ) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
         match self.manifests.find(namespace, name, key) {
             Ok(value) => std::future::ready(Ok(value)).boxed(),
             Err(_) => self.cluster.read(namespace, name, key),

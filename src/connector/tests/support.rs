@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::api::connection::ConnectionSpec;
 use crate::connector::{Answer, Done};
-use crate::connector::{Connector, Guard, Item, SecretSource, TokenStore, Verb, Write};
+use crate::connector::{Connector, Guard, Item, NoSecret, SecretSource, TokenStore, Verb, Write};
 use crate::plan::ObjectPlan;
 use crate::plan::connection::{ConnectionWithObjects, compile};
 use crate::record::{Failure, TargetId};
@@ -132,7 +132,12 @@ impl Memory {
 }
 
 impl SecretSource for Memory {
-    fn read(&self, _: &str, name: &str, key: &str) -> BoxFuture<'_, Result<SecretString, String>> {
+    fn read(
+        &self,
+        _: &str,
+        name: &str,
+        key: &str,
+    ) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
         let found = self
             .secrets
             .lock()
@@ -142,7 +147,7 @@ impl SecretSource for Memory {
         Box::pin(async move {
             found
                 .map(Into::into)
-                .ok_or_else(|| "there is none".to_owned())
+                .ok_or_else(|| NoSecret::Missing("there is none".to_owned()))
         })
     }
 }

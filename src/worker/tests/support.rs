@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::connector::{Connector, Guard, SecretSource, TokenStore};
+use crate::connector::{Connector, Guard, NoSecret, SecretSource, TokenStore};
 use crate::plan::{Plan, ResourceName, Resources, compile};
 use crate::record::SyncName;
 use crate::state::sqlite::SqliteStore;
@@ -320,8 +320,8 @@ impl World {
 struct Nothing;
 
 impl SecretSource for Nothing {
-    fn read(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, Result<SecretString, String>> {
-        async { Err("there is none".to_owned()) }.boxed()
+    fn read(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
+        async { Err(NoSecret::Missing("there is none".to_owned())) }.boxed()
     }
 }
 
