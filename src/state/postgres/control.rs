@@ -27,6 +27,9 @@ pub async fn open(
 ) -> Result<(Session, SyncState), StoreError> {
     let fail = |e| translate(place, &e);
     let tx = client.transaction().await.map_err(fail)?;
+    if takeover == Takeover::Force {
+        cut_off(&tx, sync).await.map_err(fail)?;
+    }
     let select =
         "SELECT id, identity, epoch, state FROM sync WHERE namespace = $1 AND name = $2 FOR UPDATE";
     let found = tx
@@ -97,6 +100,19 @@ async fn is_blank(tx: &Transaction<'_>, sync: i64) -> Result<bool, tokio_postgre
                   AND NOT EXISTS (SELECT 1 FROM segment WHERE sync = $1) \
                   AND NOT EXISTS (SELECT 1 FROM exception WHERE sync = $1)";
     Ok(tx.query_one(select, &[&sync]).await?.get(0))
+}
+
+/// Ends the connection of another process that runs the Sync. Done before the Sync is locked: a process that
+/// was frozen within a transaction holds it for ever.
+async fn cut_off(tx: &Transaction<'_>, sync: &SyncName) -> Result<(), tokio_postgres::Error> {
+    let end = "SELECT pg_terminate_backend(l.pid, $4) FROM sync s
+               JOIN pg_locks l ON l.objid = s.id::int4::oid
+               WHERE s.namespace = $1 AND s.name = $2 AND l.locktype = 'advisory' AND l.classid = $3::int4::oid
+                 AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
+                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    tx.execute(end, &[&sync.namespace, &sync.name, &RUNNING, &END_MILLIS])
+        .await?;
+    Ok(())
 }
 
 /// Makes this connection the one that runs the Sync, for as long as it lives.

@@ -170,6 +170,33 @@ async fn an_elected_process_cuts_the_other_one_off() {
 }
 
 #[tokio::test]
+async fn a_process_that_froze_within_a_transaction_is_cut_off_too() {
+    let database = database();
+    let old = good(&database.url()).await;
+    open(&*old, "a").await;
+    drop(old);
+    let frozen = "BEGIN; SELECT pg_advisory_lock(1398361667, id::int) FROM syncline.sync;
+                  SELECT 1 FROM syncline.sync FOR UPDATE; SELECT pg_sleep(60)";
+    let url = database.url();
+    let frozen = std::process::Command::new("psql")
+        .args([&url, "-c", frozen])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let mut frozen = frozen.expect("psql starts");
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+    while database.sql(asleep) != "1" {
+        assert!(matches!(frozen.try_wait(), Ok(None)), "psql ended");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let new = store(&url, Takeover::Force)
+        .await
+        .unwrap_or_else(|e| panic!("{e}"));
+    open(&*new, "a").await;
+    assert!(!frozen.wait().expect("it ends").success());
+}
+
+#[tokio::test]
 async fn the_epoch_is_checked_in_the_transaction_itself() {
     let database = database();
     let store = good(&database.url()).await;
