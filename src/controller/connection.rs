@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -61,6 +62,10 @@ pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Insta
         // What failed because of it need not wait for its next attempt.
         nudge_users(cx, name);
     }
+    if probed.is_none() && was_probed(&facts, &credentials, &before) {
+        // This process has not heard of the system yet: what the one before saw stands until it has.
+        return Ok(None);
+    }
     let now = Timestamp::now();
     let status = build(&facts, &credentials, probed.as_ref(), &before, now);
     cx.statuses.write(
@@ -77,6 +82,17 @@ fn nudge_users(cx: &Context, name: &ResourceName) {
     for sync in cx.users(name) {
         cx.tasks.nudge(&super::context::sync_name(&sync));
     }
+}
+
+/// Whether a status is about this very Connection and tells of a probe, of which there will be another.
+fn was_probed(facts: &Facts, credentials: &Credentials, status: &Value) -> bool {
+    let probes = facts.plan.as_ref().is_some_and(|p| p.probe.is_some());
+    probes
+        && *credentials == Credentials::Present
+        && status["observedGeneration"] == facts.generation
+        && find(&conditions_of(status), REACHABLE).is_some()
+        && Vec::<WebhookStatus>::deserialize(&status["webhooks"]).unwrap_or_default()
+            == facts.webhooks
 }
 
 /// Whether a status says that the system did not answer, or did not take the credential.

@@ -121,11 +121,12 @@ pub fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Happened> {
         };
         let old = find(before, kind);
         let turned = old.is_none_or(|old| old.status != new.status);
+        let was = |status: &str| old.is_some_and(|old| old.status == status);
         let worse = kind == READY
             && new.status != "True"
             && old.is_some_and(|old| old.reason != new.reason);
-        // Where nothing was known, only Ready is news when it is good.
-        let news = old.is_some() || kind == READY || new.status == "False";
+        // Of the others, that they turn bad and are good again; that they are not known, Ready says.
+        let news = kind == READY || new.status == "False" || (new.status == "True" && was("False"));
         if (turned && news) || worse {
             events.push(Happened {
                 good: new.status == "True",
@@ -170,5 +171,7 @@ mod tests {
         assert_eq!(count(&[], &fresh), 0);
         assert_eq!(count(&fresh, &stale), 1);
         assert_eq!(count(&stale, &fresh), 1);
+        let unknown = [condition(FRESH, "Unknown", "Suspended", "")];
+        assert_eq!(count(&fresh, &unknown) + count(&unknown, &fresh), 0);
     }
 }

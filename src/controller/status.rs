@@ -14,6 +14,7 @@ use kube::{Client, ResourceExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::events::{Events, transitions};
 use super::health::Health;
@@ -31,6 +32,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// What an API server says of a server-side apply with a field that its definition lacks.
 const UNDECLARED: &str = "field not declared in schema";
+/// What it says of one to a resource that does not fit its definition.
+const UNTYPED: &str = "failed to create typed";
 
 /// All statuses.
 pub struct Statuses {
@@ -58,6 +61,15 @@ struct Pending {
     uid: String,
     status: Value,
     failures: u32,
+    /// Not before this moment, after a failure.
+    due: Instant,
+}
+
+/// Why a status was not written.
+struct Unsent {
+    problem: String,
+    /// The API server takes no status for the resource as it is.
+    refused: bool,
 }
 
 /// The conditions of any status.
@@ -149,6 +161,7 @@ impl Statuses {
             uid: uid.to_owned(),
             status,
             failures: 0,
+            due: Instant::now(),
         };
         self.pending().insert(target.clone(), pending);
         self.notify.notify_one();
@@ -157,12 +170,20 @@ impl Statuses {
     /// Writes what waits, for ever. Several may run at once.
     pub async fn run(&self) {
         loop {
-            let Some((target, pending)) = self.take() else {
-                self.notify.notified().await;
-                continue;
+            let wake = match self.take(Instant::now()) {
+                Ok((target, pending)) => {
+                    self.notify.notify_one();
+                    self.patch(target, pending).await;
+                    continue;
+                }
+                Err(wake) => wake,
             };
-            self.notify.notify_one();
-            self.patch(target, pending).await;
+            let notified = self.notify.notified();
+            match wake {
+                // One that fails never holds up the others.
+                Some(at) => drop(tokio::time::timeout_at(at, notified).await),
+                None => notified.await,
+            }
         }
     }
 
@@ -170,14 +191,22 @@ impl Statuses {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one that waits and of whose resource nothing is being written.
-    fn take(&self) -> Option<(Target, Pending)> {
+    /// Takes one that is due and of whose resource nothing is being written; else says when one will be.
+    fn take(&self, now: Instant) -> Result<(Target, Pending), Option<Instant>> {
         let mut pending = self.pending();
         let mut flying = self.flying();
-        let target = pending.keys().find(|t| !flying.contains_key(t))?.clone();
-        let taken = pending.remove(&target)?;
+        let free = pending.iter().filter(|(t, _)| !flying.contains_key(t));
+        let (due, target) = free
+            .map(|(target, waits)| (waits.due.max(now), target))
+            .min()
+            .ok_or(None)?;
+        if due > now {
+            return Err(Some(due));
+        }
+        let target = target.clone();
+        let taken = pending.remove(&target).ok_or(None)?;
         flying.insert(target.clone(), taken.status.clone());
-        Some((target, taken))
+        Ok((target, taken))
     }
 
     async fn patch(&self, target: Target, mut pending: Pending) {
@@ -189,23 +218,32 @@ impl Statuses {
         self.notify.notify_one();
         match sent {
             Ok(Some((version, status))) => {
-                for event in transitions(&before, &conditions_of(&pending.status)) {
-                    self.events.publish(&target, &pending.uid, event);
-                }
+                self.tell(&target, &before, &pending);
                 self.seen(&target, &pending.uid, &version, Some(status));
             }
             // Gone, or another one of the same name: there is nobody to tell.
             Ok(None) => {}
-            Err(problem) => {
+            Err(Unsent { problem, refused }) => {
                 metrics.status_write_errors.inc();
                 pending.failures += 1;
                 tracing::warn!(resource = %show(&target), "status not written: {problem}");
+                if refused && pending.failures == 1 {
+                    // A resource that breaks its own definition may take no status: an Event still says why.
+                    self.tell(&target, &before, &pending);
+                }
                 let delay = crate::worker::backoff(FIRST_DELAY, LONGEST_DELAY, pending.failures);
-                tokio::time::sleep(delay).await;
+                pending.due = Instant::now() + delay;
                 // A newer status that came meanwhile is the one to write.
                 self.pending().entry(target).or_insert(pending);
                 self.notify.notify_one();
             }
+        }
+    }
+
+    /// Publishes what turns with a status.
+    fn tell(&self, target: &Target, before: &[Condition], pending: &Pending) {
+        for event in transitions(before, &conditions_of(&pending.status)) {
+            self.events.publish(target, &pending.uid, event);
         }
     }
 
@@ -222,7 +260,7 @@ impl Statuses {
         &self,
         target: &Target,
         pending: &Pending,
-    ) -> Result<Option<(String, Value)>, String> {
+    ) -> Result<Option<(String, Value)>, Unsent> {
         let resource = resource(target.kind);
         let name = &target.name;
         // The uid makes a patch for a resource that was deleted and made again fail.
@@ -238,17 +276,11 @@ impl Statuses {
             .patch_with(&resource, name, &params, &Patch::Apply(&body))
             .await
         {
-            Err(problem) if problem.contains(UNDECLARED) => {}
+            Err(unsent) if unsent.problem.contains(UNDECLARED) => self.tell_outdated(&resource),
+            Err(unsent) if unsent.problem.contains(UNTYPED) => {}
             answer => return answer,
         }
         // What the definition doesn't know is dropped from a merge patch, not refused.
-        if !self.outdated.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "the CustomResourceDefinition of {}s is older than this operator, so that statuses lack what is new: \
-                 upgrade it with `syncline crds | kubectl apply --server-side -f -`",
-                resource.kind
-            );
-        }
         let before = self.known().get(target).map(|known| known.status.clone());
         let before = serde_json::from_str(&before.unwrap_or_default()).unwrap_or(Value::Null);
         let body = json!({
@@ -263,13 +295,24 @@ impl Statuses {
             .await
     }
 
+    /// Says once that definitions should be upgraded.
+    fn tell_outdated(&self, resource: &ApiResource) {
+        if !self.outdated.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the CustomResourceDefinition of {}s is older than this operator, so that statuses lack what is new: \
+                 upgrade it with `syncline crds | kubectl apply --server-side -f -`",
+                resource.kind
+            );
+        }
+    }
+
     async fn patch_with(
         &self,
         resource: &ApiResource,
         name: &ResourceName,
         params: &PatchParams,
         patch: &Patch<&Value>,
-    ) -> Result<Option<(String, Value)>, String> {
+    ) -> Result<Option<(String, Value)>, Unsent> {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &name.namespace, resource);
         let work = api.patch_status(&name.name, params, patch);
@@ -280,8 +323,14 @@ impl Statuses {
                 Ok(Some((version, status)))
             }
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(None),
-            Ok(Err(error)) => Err(describe(&error)),
-            Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+            Ok(Err(error)) => Err(Unsent {
+                refused: matches!(&error, kube::Error::Api(status) if status.code == 422),
+                problem: describe(&error),
+            }),
+            Err(_) => Err(Unsent {
+                refused: false,
+                problem: format!("no answer within {} s", TIMEOUT.as_secs()),
+            }),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::conditions::{Draft, Outlook, Summary, Truth, conditions, shorten};
 use super::status::conditions_of;
-use crate::api::condition::{DEAD_LETTERS_EMPTY, FRESH, reason};
+use crate::api::condition::{DEAD_LETTERS_EMPTY, FRESH, READY, STALLED, find, reason};
 use crate::api::sync::{GuaranteeStatus, LastRun, RunCounts, SyncStatus};
 use crate::plan::{Guarantee, Plan};
 use crate::record::Moment;
@@ -53,12 +53,17 @@ pub fn build(view: &View<'_>) -> SyncStatus {
         dead_letters_open: Some(number(totals.dead_letters())),
         records_open: Some(number(open)),
         guarantees: plan.map(|plan| guarantees(plan)),
-        next_run: snapshot.next_run.filter(|_| active).and_then(moment),
-        next_attempt_time: snapshot
-            .ailment
-            .as_ref()
-            .filter(|_| active)
-            .and_then(|a| moment(a.next_attempt?)),
+        // Until this process has computed when it is, what the one before wrote stands.
+        next_run: match snapshot.next_run {
+            _ if !active => None,
+            Some(at) => moment(at),
+            None => text("nextRun"),
+        },
+        next_attempt_time: match &snapshot.ailment {
+            _ if !active => None,
+            Some(ailment) => ailment.next_attempt.and_then(moment),
+            None => inherited(view).and_then(|_| text("nextAttemptTime")),
+        },
         last_handled_reconcile_at: snapshot
             .handled
             .clone()
@@ -90,9 +95,35 @@ fn summary(view: &View<'_>) -> Summary {
         );
     }
     match &view.snapshot.ailment {
-        None => Summary::new(Outlook::Good, reason::SUPERVISED, supervised(plan)),
         Some(ailment) => ill(ailment),
+        None => inherited(view)
+            .unwrap_or_else(|| Summary::new(Outlook::Good, reason::SUPERVISED, supervised(plan))),
     }
+}
+
+/// What the status says of a worker's trouble that another process had, while this one has not tried yet: a
+/// restart of the operator is no recovery.
+fn inherited(view: &View<'_>) -> Option<Summary> {
+    if view.snapshot.tried || view.before["observedGeneration"] != view.generation {
+        return None;
+    }
+    let before = conditions_of(view.before);
+    let ready = find(&before, READY).filter(|ready| ready.status != "True")?;
+    let known = [
+        reason::CREDENTIAL_REJECTED,
+        reason::MISCONFIGURED,
+        reason::FORBIDDEN,
+        reason::TARGET_SUSPECT,
+        reason::STATE_MISMATCH,
+        reason::STORE_FAILED,
+        reason::WORKER_FAILED,
+    ];
+    let reason = known.into_iter().find(|known| *known == ready.reason)?;
+    let outlook = match find(&before, STALLED) {
+        Some(_) => Outlook::Stalled,
+        None => Outlook::Recovering,
+    };
+    Some(Summary::new(outlook, reason, ready.message.clone()))
 }
 
 fn supervised(plan: &Plan) -> String {

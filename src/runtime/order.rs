@@ -83,6 +83,9 @@ pub struct Snapshot {
     /// The store was read: the other fields mean something.
     pub loaded: bool,
     pub running: bool,
+    /// A scan of this process has ended, or something was changed to make it well: what a process before this
+    /// one suffered from counts no more.
+    pub tried: bool,
     pub last_run: Option<RunReport>,
     /// Start of the last completed scan.
     pub scanned: Option<Millis>,

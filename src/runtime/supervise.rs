@@ -255,6 +255,15 @@ impl Supervisor {
         } else {
             self.not_before = 0;
         }
+        let again = self.seen.is_some();
+        if again
+            && self
+                .seen
+                .as_ref()
+                .is_some_and(|seen| seen.state != occasion.state)
+        {
+            self.overdue();
+        }
         self.seen = Some(occasion);
         self.failures = 0;
         let last = self.state.as_ref().and_then(|s| s.last_run.as_ref());
@@ -265,6 +274,10 @@ impl Supervisor {
         if self.shown.borrow().ailment.is_some() {
             self.show(|s| s.ailment = None);
             self.overdue();
+        }
+        if again {
+            // Something was changed to make it well.
+            self.show(|s| s.tried = true);
         }
     }
 

@@ -29,7 +29,10 @@ impl Supervisor {
             self.failures = 0;
             // A retry that went well says nothing of a scan that failed.
             if turn == Turn::Scan {
-                self.show(|s| s.ailment = None);
+                self.show(|s| {
+                    s.tried = true;
+                    s.ailment = None;
+                });
             }
             return self.load().await;
         };
@@ -39,6 +42,7 @@ impl Supervisor {
         let next_attempt = self.next_attempt(order, kind, at);
         self.show(|s| {
             s.next_run = Some(next_attempt);
+            s.tried = true;
             s.ailment = Some(Ailment {
                 kind,
                 message,
