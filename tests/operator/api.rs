@@ -61,6 +61,14 @@ impl Api {
         }
     }
 
+    pub fn list(&self, namespace: &str, kind: &str) -> Vec<Value> {
+        let list = self.send("GET", &path(namespace, kind, ""), "", None);
+        match list.unwrap()["items"].take() {
+            Value::Array(items) => items,
+            other => panic!("no list: {other}"),
+        }
+    }
+
     /// Changes some fields (RFC 7386).
     pub fn patch(&self, namespace: &str, kind: &str, name: &str, change: &Value) -> Value {
         let path = path(namespace, kind, name);

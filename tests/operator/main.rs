@@ -5,6 +5,8 @@
 mod cluster;
 #[path = "../support/operator.rs"]
 mod operator;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[allow(dead_code)] // it can answer more than is asked for here
 #[path = "../badinput/server.rs"]
 mod server;
@@ -16,6 +18,10 @@ mod world;
 
 mod drift;
 mod kstatus;
+mod leaders;
 mod life;
+mod malformed;
 mod references;
+mod restart;
 mod secrets;
+mod steady;

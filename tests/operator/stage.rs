@@ -1,6 +1,8 @@
 //! A namespace with two systems behind it: what a row applies, waits for and looks at. Most rows share one
 //! operator, which watches a namespace for each of them.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -62,34 +64,56 @@ pub fn shared() -> &'static Operator {
 }
 
 /// A namespace and what is behind it.
-pub struct Stage {
-    pub server: &'static ApiServer,
+pub struct Stage<'a> {
+    pub server: &'a ApiServer,
     pub api: Api,
     pub namespace: String,
     pub world: World,
+    /// The logs of the operators that only this row has.
+    pub logs: RefCell<Vec<PathBuf>>,
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// One of the shared operator's namespaces.
-    pub fn shared(name: &str) -> Self {
+    pub fn shared(name: &str) -> Stage<'static> {
         assert!(WATCHED.contains(&name), "nobody watches {name}");
         shared();
-        Self::in_namespace(ApiServer::shared(), name.to_owned(), World::start(3))
+        Stage::in_namespace(ApiServer::shared(), name.to_owned(), World::start(3))
     }
 
     /// A namespace that no operator watches yet.
-    pub fn alone(server: &'static ApiServer, hint: &str, people: usize) -> Self {
+    pub fn alone(server: &'a ApiServer, hint: &str, people: usize) -> Self {
         let namespace = server.namespace(hint);
         Self::in_namespace(server, namespace, World::start(people))
     }
 
-    fn in_namespace(server: &'static ApiServer, namespace: String, world: World) -> Self {
+    /// An operator for this namespace alone, as the chart's account; it does not wait until it leads.
+    pub fn operator(&self, args: &[&str]) -> Operator {
+        let operator = Operator::start(&self.roles(), args);
+        self.logs.borrow_mut().push(operator.log_file.clone());
+        operator
+    }
+
+    /// The same, with its state elsewhere.
+    pub fn operator_with_state(&self, state: &str) -> Operator {
+        let operator = Operator::start_with_state(&self.roles(), state, &[]);
+        self.logs.borrow_mut().push(operator.log_file.clone());
+        operator
+    }
+
+    /// The kubeconfig of the chart's account for this namespace.
+    fn roles(&self) -> std::path::PathBuf {
+        self.server.install_roles(&self.namespace, &[])
+    }
+
+    fn in_namespace(server: &'a ApiServer, namespace: String, world: World) -> Self {
         let api = Api::new(&server.kubeconfig());
         Self {
             server,
             api,
             namespace,
             world,
+            logs: RefCell::default(),
         }
     }
 
@@ -229,15 +253,22 @@ impl Stage {
         });
     }
 
-    /// What the shared operator logged of this namespace.
+    /// What operators logged of this namespace.
     fn log(&self) -> String {
-        if !WATCHED.contains(&self.namespace.as_str()) {
-            return String::new();
+        let mut files = self.logs.borrow().clone();
+        if WATCHED.contains(&self.namespace.as_str()) {
+            files.push(shared().log_file.clone());
         }
-        let log = shared().log();
         let own = format!("{}/", self.namespace);
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&own)).collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        let mut text = String::new();
+        for file in files {
+            let log = std::fs::read_to_string(&file).unwrap_or_default();
+            let of_ours = |line: &&str| line.contains(&own) || !line.contains("DEBUG");
+            let lines: Vec<&str> = log.lines().filter(of_ours).collect();
+            let last = &lines[lines.len().saturating_sub(60)..];
+            text += &format!("{}:\n{}\n", file.display(), last.join("\n"));
+        }
+        text
     }
 }
 

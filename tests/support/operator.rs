@@ -20,7 +20,7 @@ pub struct Operator {
     child: Child,
     /// Waits for the end of its standard input, which is this process's, and then kills the controller.
     watchdog: Child,
-    log: PathBuf,
+    pub log_file: PathBuf,
     /// Holds its log, and its state unless that is elsewhere.
     pub folder: tempfile::TempDir,
 }
@@ -61,13 +61,13 @@ impl Operator {
         Self {
             child,
             watchdog,
-            log,
+            log_file: log,
             folder,
         }
     }
 
     pub fn log(&self) -> String {
-        text(&std::fs::read(&self.log).unwrap_or_default())
+        text(&std::fs::read(&self.log_file).unwrap_or_default())
     }
 
     /// The address that a line of its log names.
