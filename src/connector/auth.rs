@@ -10,9 +10,10 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::build::set_query;
+use super::hidden::Hidden;
 use super::token::{Token, Tokens};
 use super::transport::Transport;
 use super::{NoSecret, SecretSource, TokenStore};
@@ -31,7 +32,7 @@ pub(super) struct Credential {
     fingerprint: Fingerprint,
     valid_until: Option<Instant>,
     /// What must not be shown.
-    hidden: Vec<SecretString>,
+    hidden: Hidden,
 }
 
 enum Carried {
@@ -209,7 +210,7 @@ impl Authenticator {
             serial: renewing.serial,
             fingerprint,
             valid_until,
-            hidden,
+            hidden: Hidden::new(&hidden),
         })
     }
 
@@ -369,21 +370,7 @@ impl Credential {
     }
 
     /// A text without the secret in it, should a system repeat what it was sent.
-    pub fn hide(&self, mut text: String) -> String {
-        for secret in &self.hidden {
-            let secret = secret.expose_secret();
-            // A very short secret would tear words apart; a system that repeats one hides nothing by it.
-            if secret.len() < 4 {
-                continue;
-            }
-            if text.contains(secret) {
-                text = text.replace(secret, "***");
-            }
-            let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            if encoded != secret && text.contains(&encoded) {
-                text = text.replace(&encoded, "***");
-            }
-        }
-        text
+    pub fn hide(&self, text: String) -> String {
+        self.hidden.hide(text)
     }
 }

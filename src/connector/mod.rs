@@ -13,6 +13,7 @@ mod client;
 mod dial;
 mod failure;
 mod guard;
+mod hidden;
 mod limit;
 mod login;
 mod pages;
