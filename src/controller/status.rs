@@ -214,13 +214,14 @@ impl Statuses {
         metrics.status_writes.inc();
         let before = self.before(&target);
         let sent = self.send(&target, &pending).await;
+        if let Ok(Some((version, status))) = &sent {
+            // Known before the next one is taken, which tells what turned since.
+            self.seen(&target, &pending.uid, version, Some(status.clone()));
+        }
         self.flying().remove(&target);
         self.notify.notify_one();
         match sent {
-            Ok(Some((version, status))) => {
-                self.tell(&target, &before, &pending);
-                self.seen(&target, &pending.uid, &version, Some(status));
-            }
+            Ok(Some(_)) => self.tell(&target, &before, &pending),
             // Gone, or another one of the same name: there is nobody to tell.
             Ok(None) => {}
             Err(Unsent { problem, refused }) => {
