@@ -16,6 +16,7 @@ mod manifests;
 mod stage;
 mod world;
 
+mod canary;
 mod drift;
 mod kstatus;
 mod leaders;
@@ -23,5 +24,6 @@ mod life;
 mod malformed;
 mod references;
 mod restart;
+mod schema;
 mod secrets;
 mod steady;
