@@ -17,6 +17,8 @@ pub mod pipeline;
 
 pub mod telemetry;
 
+pub(crate) mod trial;
+
 pub mod state;
 
 pub mod connector;

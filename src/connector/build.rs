@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use url::Url;
 
-use super::body;
+use super::{Fence, body};
 use crate::expression::{Scope, TemplateError};
 use crate::plan::ConnectionPlan;
 use crate::plan::connection::{Encoding, InjectionPlan, Operation, Place};
@@ -33,6 +33,8 @@ pub(super) struct Prepared {
     pub body: Bytes,
     /// The request is worth nothing, or harmful, when it is sent later.
     pub not_after: Option<Instant>,
+    /// It is only sent while this is open.
+    pub fence: Option<Fence>,
 }
 
 /// What a request is made of.
@@ -145,6 +147,7 @@ impl Base {
             headers,
             body,
             not_after: None,
+            fence: None,
         })
     }
 

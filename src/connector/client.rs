@@ -234,6 +234,9 @@ impl Connector {
         if prepared.not_after.is_some_and(|end| Instant::now() > end) {
             return Err(self.too_late());
         }
+        if prepared.fence.as_ref().is_some_and(|fence| !fence.holds()) {
+            return Err(self.cut_off());
+        }
         let begun = Instant::now();
         let sent = self.send(prepared, url, &credential).await;
         inner.meter.took(begun.elapsed());

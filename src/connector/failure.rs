@@ -42,6 +42,14 @@ impl Connector {
         Failure::new(Class::Transient, false, text)
     }
 
+    pub(super) fn cut_off(&self) -> Failure {
+        let text = format!(
+            "{}: this process is not the elected one any more; the request was not sent",
+            self.inner.plan.resource()
+        );
+        Failure::new(Class::Transient, false, text)
+    }
+
     pub(super) fn circuit_open(&self, rest: Duration) -> Failure {
         let text = format!(
             "{}: circuit open after many failures; the next request is tried in {} s",

@@ -12,6 +12,7 @@ mod classify;
 mod client;
 mod dial;
 mod failure;
+mod fence;
 mod guard;
 mod hidden;
 mod limit;
@@ -41,6 +42,7 @@ use crate::plan::{ConnectionPlan, ObjectPlan};
 use crate::record::{Failure, Moment, TargetId};
 use crate::telemetry::ConnectionMeter;
 
+pub use fence::Fence;
 pub use guard::Guard;
 pub use pages::PageReader;
 
@@ -150,6 +152,8 @@ pub struct Write<'a> {
     pub idempotency_key: Option<&'a str>,
     /// Don't send it later than this, however long the limits take: the key may be forgotten then.
     pub not_after: Option<Instant>,
+    /// Don't send it once this is closed, however long the limits take: somebody else may have begun then.
+    pub fence: Option<&'a Fence>,
 }
 
 /// What the target did with one record.

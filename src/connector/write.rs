@@ -1,8 +1,6 @@
 //! Writes: one record, or several where the operation has a batch, and what became of each.
 //! Used by `worker` through [`Connector::write`].
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -103,7 +101,7 @@ impl Connector {
         match (shape.batch, write.items) {
             (_, []) => Ok(vec![]),
             (None, [item]) => Ok(vec![
-                self.write_one(object, shape, item, inject.as_slice(), write.not_after)
+                self.write_one(object, shape, item, inject.as_slice(), write)
                     .await?,
             ]),
             (None, items) => {
@@ -115,8 +113,8 @@ impl Connector {
                 );
                 Err(Failure::new(Class::Configuration, false, text))
             }
-            (Some(plan), items) => {
-                self.write_batch(shape, plan, items, inject.as_slice())
+            (Some(plan), _) => {
+                self.write_batch(shape, plan, inject.as_slice(), write)
                     .await
             }
         }
@@ -141,7 +139,7 @@ impl Connector {
         shape: Shape<'_>,
         item: &Item<'_>,
         inject: &[(&InjectionPlan, Value)],
-        not_after: Option<Instant>,
+        write: Write<'_>,
     ) -> Result<Result<Done, Failure>, Failure> {
         let operation = shape.operation;
         let key = match item.id {
@@ -190,7 +188,8 @@ impl Connector {
             url: None,
         };
         let mut prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
-        prepared.not_after = not_after;
+        prepared.not_after = write.not_after;
+        prepared.fence = write.fence.cloned();
         let name = operation.path.source();
         let told = |failure| self.with_request(failure, &prepared, 1);
         let reply = self
@@ -233,10 +232,10 @@ impl Connector {
         &self,
         shape: Shape<'_>,
         plan: &BatchPlan,
-        items: &[Item<'_>],
         inject: &[(&InjectionPlan, Value)],
+        write: Write<'_>,
     ) -> Result<Vec<Result<Done, Failure>>, Failure> {
-        let operation = shape.operation;
+        let (operation, items) = (shape.operation, write.items);
         if items.len() > plan.max {
             return Err(self.wrong(operation, "more records than batch.max"));
         }
@@ -251,7 +250,8 @@ impl Connector {
             inject,
             url: None,
         };
-        let prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
+        let mut prepared = self.inner.base.prepare(&self.inner.plan, parts)?;
+        prepared.fence = write.fence.cloned();
         let name = operation.path.source();
         let told = |failure| self.with_request(failure, &prepared, items.len());
         let reply = self

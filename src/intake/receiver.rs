@@ -22,6 +22,7 @@ use super::{Admission, Refusal, admit};
 use crate::connector::SecretSource;
 use crate::state::{Store, StoreError};
 use crate::telemetry::Delivery;
+use crate::trial::{Bug, planted};
 
 /// Most deliveries under way at once.
 const MOST_DELIVERIES: usize = 512;
@@ -153,6 +154,11 @@ impl Receiver {
         at: i64,
     ) -> Result<(), Refusal> {
         let count = events.len() as u64;
+        if planted(Bug::AcknowledgeBeforeCommit) {
+            let kept = self.inner.store.receive(&endpoint.inbox(), events, at);
+            tokio::spawn(kept);
+            return Ok(());
+        }
         match self
             .inner
             .store

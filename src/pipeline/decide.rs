@@ -68,7 +68,9 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
         Class::InFlight if create => lost_create(plan, attempt),
         Class::InFlight => passing(plan, attempt, true),
         // A refusal that comes before anybody looks at the key says nothing about the request before.
-        Class::Forbidden | Class::Gone | Class::VersionConflict if create && attempt.in_doubt => {
+        Class::Permanent | Class::Forbidden | Class::Gone | Class::VersionConflict
+            if create && attempt.in_doubt =>
+        {
             unanswered(plan, attempt)
         }
         Class::Permanent if attempt.batched => Next::Split,

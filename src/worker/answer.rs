@@ -9,6 +9,7 @@ use crate::connector::{Answer, Done};
 use crate::pipeline::decide::{Attempt, Next, decide};
 use crate::record::{Class, Failure, Fingerprint, Verb};
 use crate::state::{Detail, Trouble, mark};
+use crate::trial::{Bug, planted};
 
 use super::flight::{FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome};
@@ -133,6 +134,9 @@ impl Worker {
                     _ => at_next,
                 };
                 trouble(Trouble::Unknown, soon, detail("Unanswered"), true)
+            }
+            Next::Ambiguous if planted(Bug::AmbiguousRetried) => {
+                trouble(Trouble::Retry, at_next, detail("Transient"), false)
             }
             Next::Ambiguous => {
                 let mut outcome = Outcome::ambiguous(id, attempt.sent_ms);

@@ -1,7 +1,7 @@
 //! Records of which it cannot be said whether they are newer than what is known, are read once more before
 //! they are judged. Only for Syncs that are told of changes while they scan.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -11,7 +11,7 @@ use crate::connector::Page;
 use crate::pipeline::observe::Newest;
 use crate::record::Key;
 
-use super::digest::{self, Candidate, Digest};
+use super::digest::{self, Candidate, Digest, Origin};
 use super::prepare::newest_known;
 use super::{Event, Worker, inbox};
 
@@ -24,12 +24,32 @@ impl Worker {
         if page.reread || self.inbox.is_none() {
             return Vec::new();
         }
-        page.records
-            .iter()
-            .filter(|candidate| self.recency.is_doubtful(&candidate.seen.key, page.began))
-            .filter(|candidate| self.is_unordered(candidate))
+        let told = self.holds_payloads(page);
+        let mut seen = HashSet::new();
+        let doubtful = page.records.iter().filter(|candidate| {
+            let key = &candidate.seen.key;
+            let again = told && !seen.insert(key);
+            again
+                || (told || self.recency.is_doubtful(key, page.began))
+                    && self.is_unordered(candidate)
+        });
+        let mut keys: Vec<Key> = doubtful
             .map(|candidate| candidate.seen.key.clone())
-            .collect()
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether a page holds records that a webhook carried: they come in any order, and only their versions
+    /// say which is the newer one. Where there is no `get`, the last one told counts until the next scan.
+    fn holds_payloads(&self, page: &Digest) -> bool {
+        let plan = self.plan();
+        let carried = plan
+            .webhook
+            .as_ref()
+            .is_some_and(|webhook| webhook.routes.iter().any(|route| route.record.is_some()));
+        carried && plan.source.object.get.is_some() && matches!(page.origin, Origin::Inbox { .. })
     }
 
     /// Whether a record differs from the newest version known and neither says which is the newer one.
@@ -80,9 +100,10 @@ impl Worker {
                 answers.insert(key, found.unwrap_or_default());
             }
             drop(reads);
+            // What stands in the page several times is there once now.
             let records = page.records.into_iter().filter_map(|candidate| {
-                match answers.remove(&candidate.seen.key) {
-                    Some(answer) => answer,
+                match answers.get_mut(&candidate.seen.key) {
+                    Some(answer) => answer.take(),
                     None => Some(candidate.seen.bytes),
                 }
             });

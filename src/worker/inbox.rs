@@ -140,7 +140,7 @@ impl Worker {
         let began = self.recency.begin();
         self.push(async move {
             let notices = store.inbox(&connection, after, MOST_NOTICES).await?;
-            let told = fetch(&source, &object, notices).await;
+            let told = fetch(&source, &object, notices, after).await;
             Ok(Event::Told(began, told))
         });
         self.prune_inbox();
@@ -236,12 +236,13 @@ async fn fetch(
     source: &Connector,
     object: &ObjectPlan,
     notices: Vec<(u64, Notice)>,
+    after: u64,
 ) -> Result<Told, Failure> {
     let more = notices.len() == MOST_NOTICES;
     let mut told = Told {
         records: Vec::new(),
         broken: Vec::new(),
-        after: notices.last().map_or(0, |(number, _)| *number),
+        after: notices.last().map_or(after, |(number, _)| *number),
         more,
     };
     let mut wanted = Vec::new();

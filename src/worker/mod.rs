@@ -4,6 +4,7 @@
 mod answer;
 mod base;
 mod clock;
+mod commit;
 mod crash;
 mod digest;
 mod doubt;
@@ -42,22 +43,21 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+pub use crate::connector::Fence;
 use crate::connector::Parents;
 use crate::plan::Plan;
 use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use clock::{backoff, now};
 pub use outcome::Way;
-pub use setup::{Board, Fence, Mode, News, Progress, RunError, Setup};
+pub use setup::{Board, Mode, News, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
 pub use witness::{Fate, Skip, Witness, Written};
 
@@ -333,14 +333,6 @@ impl Worker {
             Event::Expired(count) => self.expired(count),
             Event::Owned(id, shared) => self.owned(id, shared),
         }
-    }
-
-    fn push(&mut self, work: impl Future<Output = Result<Event, StoreError>> + Send + 'static) {
-        self.work.push(work.boxed());
-    }
-
-    fn commit(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.setup.store.commit(&self.session, changes)
     }
 }
 

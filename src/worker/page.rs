@@ -10,6 +10,7 @@ use crate::pipeline::route::{Step, route};
 use crate::plan::{Backfill, Guarantee, Plan};
 use crate::record::{Fingerprint, Key, Removal};
 use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
+use crate::trial::{Bug, planted};
 
 use tokio::time::Instant;
 
@@ -158,6 +159,10 @@ impl Worker {
             .iter()
             .any(|change| matches!(change, Change::Exception(_)));
         self.judging |= filed;
+        if planted(Bug::CursorBeforeOutbox) {
+            let cursor = self.commit(vec![Change::State(Box::new(self.state.clone()))]);
+            self.push(async move { cursor.await.map(|()| Event::Committed(Vec::new(), 0)) });
+        }
         pass(Boundary::BeforeT1);
         let commit = self.commit(batch.changes);
         let parents = last.then(|| self.end_parents());
@@ -200,7 +205,9 @@ impl Worker {
             Some(id) => Some(self.flights.newest_version(id)),
             None => newest_known(&known),
         };
-        let verdict = observe(newest, seen.raw, seen.moment.as_ref());
+        let moment = seen.moment.as_ref();
+        let moment = moment.filter(|_| !planted(Bug::OlderOverwrites));
+        let verdict = observe(newest, seen.raw, moment);
         match verdict {
             Verdict::Unchanged => {
                 self.counts.unchanged += 1;

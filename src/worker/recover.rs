@@ -146,6 +146,9 @@ impl Worker {
             flight.durable = true;
             flight.perhaps_there = exception.detail.perhaps_there;
             if exception.trouble != Trouble::Waiting {
+                // A worker that died may have sent it once more: a newer version that is as the link says is
+                // no reason to send nothing.
+                flight.base.forget();
                 flight.detail = exception.detail;
             } else if exception.detail.awaits.is_some() {
                 flight.detail.remap = true;

@@ -7,6 +7,7 @@ use crate::connector::Found;
 use crate::pipeline::matching::{confirms, match_value};
 use crate::record::Key;
 use crate::state::{Holder, Session, Store, StoreError};
+use crate::trial::{Bug, planted};
 
 use super::flight::{Doing, FlightId, Forced};
 use super::{Event, Match, Searched, Worker};
@@ -55,10 +56,12 @@ impl Worker {
                 false => store.by_match(&session, wanted.hash, &key).await?,
             };
             let searched = match holder {
-                Some(Holder::InDoubt(other)) => Searched::InDoubt(other),
+                Some(Holder::InDoubt(other)) if !planted(Bug::MatchReleased) => {
+                    Searched::InDoubt(other)
+                }
                 Some(Holder::Linked(link)) => Searched::Linked(link),
-                None if plan.target.object.find.is_none() => Searched::Target(Ok(Vec::new())),
-                None => match target
+                _ if plan.target.object.find.is_none() => Searched::Target(Ok(Vec::new())),
+                _ => match target
                     .find(&plan.target.object, &wanted.values, &params)
                     .await
                 {

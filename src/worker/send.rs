@@ -15,6 +15,7 @@ use crate::plan::connection::BatchPlan;
 use crate::plan::{Guarantee, Plan};
 use crate::record::{Key, TargetId, Verb};
 use crate::state::{Change, Exception, Trouble, mark};
+use crate::trial::{Bug, planted};
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
@@ -87,7 +88,9 @@ impl Worker {
         match step {
             Step::Skip => self.conclude(Outcome::skipped(id)),
             Step::Find => self.search(id),
-            Step::Create if self.noted(id) => self.send(Verb::Create, id),
+            Step::Create if self.noted(id) || planted(Bug::CreateBeforeNote) => {
+                self.send(Verb::Create, id)
+            }
             Step::Create => {
                 self.flights.get_mut(id).doing = Doing::Preparing;
                 self.busy += 1;
@@ -255,9 +258,12 @@ impl Worker {
             [only] if keyed => self.key_ends(*only),
             _ => None,
         };
+        if planted(Bug::DoneBeforeAnswer) {
+            self.done_too_soon(&ids);
+        }
         self.busy += 1;
         pass(Boundary::BeforeSend);
-        let target = self.setup.target.clone();
+        let (target, fence) = (self.setup.target.clone(), self.setup.fence.clone());
         self.push(async move {
             let items: Vec<Item<'_>> = parcels
                 .iter()
@@ -272,12 +278,24 @@ impl Worker {
                 items: &items,
                 idempotency_key: idempotency_key.as_deref(),
                 not_after,
+                fence: Some(&fence),
             };
             let keys: Vec<Key> = parcels.iter().map(|p| p.key.clone()).collect();
             let answer = target.write(&plan, write, &keys).await;
             pass(Boundary::AfterSend);
             Ok(Event::Answered(ids, verb, answer))
         });
+    }
+
+    /// What [`Bug::DoneBeforeAnswer`] does wrong.
+    fn done_too_soon(&mut self, ids: &[FlightId]) {
+        let mut segments = HashSet::new();
+        for id in ids {
+            let home = self.flights.get(*id).home;
+            segments.extend(self.flights.set_mark(home, mark::DONE));
+        }
+        let changes = self.flights.marks(&segments);
+        self.push_commit(changes, Vec::new());
     }
 
     /// Until when a create that may have arrived can be sent again under its key.
@@ -310,8 +328,10 @@ impl Worker {
         };
         match lost_create(self.plan(), attempt) {
             Next::Resend => self.send(Verb::Create, id),
-            Next::Resolve => self.search(id),
-            Next::Ambiguous => self.conclude(Outcome::ambiguous(id, sent_ms)),
+            Next::Resolve if !planted(Bug::NoLookup) => self.search(id),
+            Next::Ambiguous if !planted(Bug::AmbiguousRetried) => {
+                self.conclude(Outcome::ambiguous(id, sent_ms))
+            }
             _ => {
                 self.flights.get_mut(id).forced = Some(Forced::Create);
                 self.requeue(id);

@@ -209,6 +209,7 @@ impl Setup {
                     items: &items,
                     idempotency_key: Some("key-1"),
                     not_after: None,
+                    fence: None,
                 },
             )
             .await

@@ -137,6 +137,7 @@ async fn write_batch(
                 items: &items,
                 idempotency_key: None,
                 not_after: None,
+                fence: None,
             },
         )
         .await
@@ -270,6 +271,7 @@ fn requests_may_run_on_any_thread() {
         items: &[],
         idempotency_key: None,
         not_after: None,
+        fence: None,
     };
     any_thread(setup.connector.write(setup.object(), write));
     any_thread(setup.connector.get(setup.object(), &id));

@@ -7,5 +7,6 @@ mod letters;
 mod matching;
 mod outages;
 mod removal;
+mod sequences;
 mod support;
 mod table;
