@@ -1,5 +1,5 @@
 # Thin: every line is a command that also works by itself.
-.PHONY: demo test lint bench bench-scale generate cluster cluster-stop images
+.PHONY: demo test lint bench bench-scale faults generate cluster cluster-stop images
 
 demo: ## two demo systems come into step
 	examples/demo.sh
@@ -15,6 +15,10 @@ bench: ## speed and memory against a program written by hand
 
 bench-scale: ## the controller at a thousand and ten thousand Syncs, on a real API server: half an hour
 	cargo bench --bench scale
+
+faults: ## the long run of the fault and kill tests; rewrites the tables of docs/promise.md
+	UPDATE=1 SYNCLINE_FAULT_SEEDS=$${SYNCLINE_FAULT_SEEDS:-100000} cargo test --test faults nothing_is_lost -- --nocapture
+	SYNCLINE_KILL_CYCLES=$${SYNCLINE_KILL_CYCLES:-2500} cargo test --test kill
 
 generate: ## rewrite what is generated from the code
 	UPDATE=1 cargo test --test house

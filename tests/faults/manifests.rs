@@ -1,0 +1,187 @@
+//! The manifests of a case, compiled: one Sync from the world's source to its target. Read by the engine alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use syncline::plan::{Plan, ResourceName, Resources, compile};
+use syncline::record::SyncName;
+
+use crate::case::{Case, Fault, Guarantee, Hook};
+
+/// How long the engine waits for an answer while things go wrong.
+pub const TIMEOUT: Duration = Duration::from_millis(400);
+
+/// The key of the webhook's signatures, and the password of the login.
+pub const SECRET: &str = "canary-secret";
+
+pub fn sync_name(case: &Case) -> SyncName {
+    SyncName {
+        namespace: "default".into(),
+        name: format!("seed-{}", case.seed),
+    }
+}
+
+/// The Plan for systems on `port`. `hasty`: gives up waiting for answers soon.
+pub fn plan(case: &Case, port: u16, hasty: bool) -> Arc<Plan> {
+    let name = |name: &str| ResourceName::new("default", name);
+    let sync = sync_name(case);
+    let source = format!("source-{}", case.seed);
+    let of = |value: Value| {
+        serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{e}: {value}"))
+    };
+    let resources = Resources {
+        connections: [
+            (name(&source), of(source_spec(case, port, hasty))),
+            (
+                name("target"),
+                serde_json::from_value(target_spec(case, port, hasty)).expect("a Connection"),
+            ),
+        ]
+        .into(),
+        mappings: [(
+            name("map"),
+            serde_json::from_value(mapping(case)).expect("a Mapping"),
+        )]
+        .into(),
+        syncs: [(
+            name(&sync.name),
+            serde_json::from_value(sync_spec(case, &source)).expect("a Sync"),
+        )]
+        .into(),
+        ..Resources::default()
+    };
+    Arc::new(compile(&resources, &sync).unwrap_or_else(|e| panic!("{e:?}")))
+}
+
+fn http(port: u16, hasty: bool) -> Value {
+    let timeout = if hasty {
+        TIMEOUT
+    } else {
+        Duration::from_secs(30)
+    };
+    json!({
+        "baseURL": format!("http://127.0.0.1:{port}"),
+        "allowPlaintext": true,
+        "timeout": format!("{}ms", timeout.as_millis()),
+    })
+}
+
+fn retry() -> Value {
+    json!({"initialDelay": "2ms", "maxDelay": "10ms"})
+}
+
+fn source_spec(case: &Case, port: u16, hasty: bool) -> Value {
+    let query = |name: &str| json!({"in": "Query", "name": name});
+    let pagination = match case.ordered {
+        true => json!({"token": {"from": "next", "sendAs": query("token")}}),
+        false => json!({"page": {"sendAs": query("page")}}),
+    };
+    let mut list = json!({"path": "/records", "records": "data", "pagination": pagination});
+    let mut object =
+        json!({"name": "records", "key": ["id"], "get": {"path": "/records/${key.id}"}});
+    if case.ordered {
+        object["modified"] = json!({"path": "updated_at", "format": "RFC3339"});
+    }
+    if case.cursor {
+        let mut field =
+            json!({"path": "updated_at", "format": "RFC3339", "sendAs": query("since")});
+        // Where a time says it all, the cursor must do without looking back.
+        if case.granularity > 1 || case.fault != Fault::Crash {
+            field["overlap"] = "3s".into();
+        }
+        list["cursor"] = json!({"field": field});
+    }
+    object["list"] = list;
+    let mut spec = json!({
+        "http": http(port, hasty), "auth": {"none": {}}, "access": ["Read"], "retry": retry(),
+        "objects": [object],
+    });
+    if let Some(hook) = case.hook {
+        let mut route = json!({"object": "records", "key": {"id": "body.record.id"}});
+        if hook == Hook::Payload {
+            route["use"] = "Payload".into();
+            route["record"] = "body.record".into();
+        }
+        let verify =
+            json!({"secretRef": {"name": "s", "key": "k"}, "signature": {"header": "x-signature"}});
+        spec["webhooks"] = json!([{
+            "name": "events", "verify": {"hmac": verify}, "eventID": "body.id", "routes": [route],
+        }]);
+    }
+    spec
+}
+
+fn target_spec(case: &Case, port: u16, hasty: bool) -> Value {
+    let id = json!({"id": "id"});
+    let mut object = json!({
+        "name": "contacts",
+        "key": ["id"],
+        "update": {"method": "PATCH", "path": "/contacts/${key.id}"},
+    });
+    if case.guarantee == Guarantee::Repeatable {
+        object["upsert"] = json!({"method": "PUT", "path": "/contacts/by/${source.id}", "id": id});
+    } else {
+        object["create"] = json!({"method": "POST", "path": "/contacts", "id": id});
+    }
+    if case.guarantee == Guarantee::IdempotencyKey {
+        let key = json!({"in": "Header", "name": "Idempotency-Key", "ttl": "24h"});
+        object["create"]["idempotencyKey"] = key;
+    }
+    if case.searches() {
+        let field = if case.twins { "email" } else { "external_ref" };
+        let query = json!({field: format!("${{match.{field}}}")});
+        let lag = format!("{}ms", 2 * case.index_lag().as_millis() + 5);
+        object["find"] =
+            json!({"path": "/contacts", "query": query, "records": "data", "indexLag": lag});
+    }
+    let login = json!({
+        "path": "/login",
+        "credentials": [{"in": "Body", "name": "password", "secretRef": {"name": "s", "key": "k"}}],
+    });
+    let send = json!({"in": "Header", "name": "X-Token"});
+    json!({
+        "http": http(port, hasty),
+        "auth": {"session": {"login": login, "token": "token", "sendAs": send}},
+        "access": ["Read", "Create", "Update"],
+        "limits": [{"concurrency": case.concurrency}],
+        "retry": retry(),
+        "objects": [object],
+    })
+}
+
+fn mapping(case: &Case) -> Value {
+    let mut fields = vec![
+        json!({"to": "external_ref", "from": "id", "onMissing": "Reject"}),
+        json!({"to": "name", "from": "name"}),
+    ];
+    if case.twins {
+        fields.push(json!({"to": "email", "from": "email"}));
+    }
+    json!({ "fields": fields })
+}
+
+fn sync_spec(case: &Case, source: &str) -> Value {
+    let ambiguous = match case.guarantee {
+        Guarantee::BlindRetry => "Retry",
+        _ => "Hold",
+    };
+    let mut spec = json!({
+        "source": {"connectionRef": {"name": source}, "object": "records", "backfill": "All"},
+        "target": {"connectionRef": {"name": "target"}, "object": "contacts"},
+        "mappingRef": {"name": "map"},
+        "trigger": {"interval": "1h"},
+        "write": {"mode": "Upsert", "onAmbiguous": ambiguous},
+    });
+    if case.hook.is_some() {
+        spec["source"]["webhook"] = json!({"name": "events"});
+    }
+    if case.searches() {
+        let (source, target) = match case.twins {
+            true => ("email", "email"),
+            false => ("id", "external_ref"),
+        };
+        spec["match"] = json!({"fields": [{"source": source, "target": target}]});
+    }
+    spec
+}

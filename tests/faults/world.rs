@@ -1,0 +1,322 @@
+//! Both systems and what goes wrong with them: every request becomes a fate. Pure but for the state it
+//! holds; `server` puts it on the network, `life` runs engines against it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::case::{Case, Fault, Guarantee};
+use crate::killer::{Killer, Moment};
+use crate::manifests::TIMEOUT;
+use crate::source::Source;
+use crate::target::{Answer, Request, Target};
+
+/// Headers beside the content type.
+pub type Headers = Vec<(&'static str, &'static str)>;
+
+/// What becomes of a request.
+pub enum Fate {
+    Answer(Answer, Headers),
+    /// The answer comes after this time.
+    Late(Duration, Answer),
+    /// The connection is closed without a word.
+    Drop,
+    /// The engine ends while the request hangs.
+    Hang,
+}
+
+pub struct World {
+    pub case: Case,
+    pub source: Source,
+    pub target: Target,
+    /// Whether anything goes wrong.
+    pub trouble: bool,
+    /// Of the engine's life that runs now.
+    pub killer: Arc<Killer>,
+    /// Requests that were made to fail.
+    pub faults: u64,
+    token: u64,
+    asked: HashMap<String, u64>,
+}
+
+impl World {
+    pub fn new(case: Case) -> Self {
+        Self {
+            case,
+            source: Source::new(case),
+            target: Target::new(case),
+            trouble: true,
+            killer: Arc::new(Killer::new(None)),
+            faults: 0,
+            token: 0,
+            asked: HashMap::new(),
+        }
+    }
+
+    /// How often this was asked for before.
+    fn nth(&mut self, what: &str) -> u64 {
+        let count = self.asked.entry(what.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    fn chance(&mut self, what: &str, percent: u64) -> bool {
+        let nth = self.nth(what);
+        self.trouble && self.case.dice().chance(what, nth, percent)
+    }
+
+    /// A login of the engine.
+    pub fn login(&mut self) -> Fate {
+        good(json!({"token": format!("t{}", self.token)}))
+    }
+
+    /// Whether a request's token has expired.
+    pub fn expired(&mut self, token: &str) -> bool {
+        if self.case.has(Fault::Token) && self.chance("token", 15) {
+            self.token += 1;
+            self.faults += 1;
+        }
+        token != format!("t{}", self.token)
+    }
+
+    /// A request to the source.
+    pub fn read(&mut self, path: &[String], query: &HashMap<String, String>) -> Fate {
+        if self.killer.passes(Moment::Page) {
+            return Fate::Hang;
+        }
+        if let Some(fate) = self.read_fault(&format!("read {path:?}")) {
+            return fate;
+        }
+        if let [id] = path {
+            let record = self.source.get(id);
+            return record.map_or(bad(404), good);
+        }
+        let since = query.get("since").and_then(|s| s.parse().ok());
+        let since = since.map(|time: jiff::Timestamp| time.as_millisecond());
+        let (page, ids) = match query.get("page").and_then(|p| p.parse::<usize>().ok()) {
+            Some(number) => self.numbered(number),
+            None => self.page(query.get("token").map(String::as_str), since),
+        };
+        if self.case.has(Fault::Changes) && self.chance("stir", 40) {
+            self.stir(&ids);
+        }
+        let slow = self.case.has(Fault::Webhooks) && self.chance("slow page", 50);
+        match slow {
+            true => Fate::Late(Duration::from_millis(20), (200, page)),
+            false => good(page),
+        }
+    }
+
+    fn page(&mut self, token: Option<&str>, since: Option<i64>) -> (Value, Vec<String>) {
+        let lies = self.case.has(Fault::Pages);
+        let short = lies && self.chance("short page", 30);
+        // Only versions that say which is the newer one can be told from those of an old replica.
+        let old =
+            lies && self.case.ordered && self.case.granularity == 1 && self.chance("old page", 20);
+        let (dice, nth) = (self.case.dice(), self.nth("page"));
+        let is_old = |id: &str| old && dice.chance(id, nth, 50);
+        let size = if short { 1 } else { usize::MAX };
+        let (mut page, mut ids) = self.source.page(token, since, is_old, size);
+        if lies && self.chance("repeated page", 20) {
+            // The page before it once more, in front of it.
+            let (before, more) = self.source.page(None, since, |_| false, 2);
+            let mut records = before["data"].as_array().cloned().unwrap_or_default();
+            records.extend(page["data"].as_array().cloned().unwrap_or_default());
+            page["data"] = records.into();
+            ids.extend(more);
+            self.faults += 1;
+        }
+        if lies && token.is_some() && self.chance("same token", 10) {
+            page["next"] = json!(token);
+            self.faults += 1;
+        }
+        self.faults += u64::from(short) + u64::from(old);
+        (page, ids)
+    }
+
+    fn numbered(&mut self, number: usize) -> (Value, Vec<String>) {
+        let slides = self.case.has(Fault::Pages) && self.chance("slide", 40);
+        self.faults += u64::from(slides);
+        self.source.numbered(number, usize::from(slides))
+    }
+
+    /// Records change while they are read, most of all one that was just served.
+    fn stir(&mut self, served: &[String]) {
+        let (dice, nth) = (self.case.dice(), self.nth("stirred"));
+        let ids = if dice.chance("stir served", nth, 60) && !served.is_empty() {
+            served.to_vec()
+        } else {
+            self.source.ids()
+        };
+        if let Some(id) = ids.get(dice.roll("stir which", nth, ids.len().max(1) as u64) as usize) {
+            let step = dice.roll("stir step", nth, 2);
+            let back = dice.chance("stir back", nth, 40);
+            self.source.change(id, step, back);
+            self.faults += 1;
+        }
+    }
+
+    fn read_fault(&mut self, what: &str) -> Option<Fate> {
+        let nth = self.nth(what);
+        let dice = self.case.dice();
+        if !self.trouble || !dice.chance(what, nth, 10) {
+            return None;
+        }
+        let fate = match dice.roll("read fault", nth, 4) {
+            0 if self.case.has(Fault::LateReply) => Fate::Late(late(), (503, json!({}))),
+            1 if self.case.has(Fault::Throttled) => throttled(nth),
+            2 if self.case.has(Fault::NotCarriedOut) => Fate::Drop,
+            _ if self.case.has(Fault::NotCarriedOut) => bad(503),
+            _ => return None,
+        };
+        self.faults += 1;
+        Some(fate)
+    }
+
+    /// A request to the target.
+    pub fn write(&mut self, request: &Request) -> Fate {
+        if request.method == "GET" {
+            let what = format!("find {:?}", request.query);
+            return match self.read_fault(&what) {
+                Some(fate) => fate,
+                None => answer(self.target.handle(request)),
+            };
+        }
+        if self.killer.passes(Moment::BeforeWrite) {
+            return Fate::Hang;
+        }
+        let fault = self.write_fault(request);
+        let fate = match fault {
+            Some((fault, nth)) => self.fail(request, fault, nth),
+            None => answer(self.target.handle(request)),
+        };
+        match self.killer.passes(Moment::AfterWrite) {
+            true => Fate::Hang,
+            false => fate,
+        }
+    }
+
+    /// What goes wrong with this write, if anything.
+    fn write_fault(&mut self, request: &Request) -> Option<(Fault, u64)> {
+        let what = format!("{} {}", request.method, request.about());
+        let nth = self.nth(&what);
+        let dice = self.case.dice();
+        if !self.trouble || !dice.chance(&what, nth, 35) {
+            return None;
+        }
+        let all = [
+            Fault::LostReply,
+            Fault::LateReply,
+            Fault::NotCarriedOut,
+            Fault::Throttled,
+            Fault::Refused,
+            Fault::Conflict,
+        ];
+        let lost = self.case.twins && self.case.fault == Fault::Twins;
+        let active: Vec<Fault> = all
+            .into_iter()
+            .filter(|f| self.case.has(*f) || (lost && *f == Fault::LostReply))
+            .collect();
+        let which = dice.roll(&format!("{what} which"), nth, active.len().max(1) as u64);
+        Some((*active.get(which as usize)?, nth))
+    }
+
+    fn fail(&mut self, request: &Request, fault: Fault, nth: u64) -> Fate {
+        self.faults += 1;
+        let what = format!("{fault:?} {}", request.about());
+        let kind = self.case.dice().roll(&what, nth, 210);
+        let create = request.method != "PATCH";
+        match fault {
+            Fault::LostReply => {
+                let _ = self.target.handle(request);
+                match kind % 3 {
+                    0 => Fate::Drop,
+                    1 => bad(500),
+                    _ if create && self.case.guarantee != Guarantee::Repeatable => {
+                        answer((201, json!({"ok": true})))
+                    }
+                    _ => bad(504),
+                }
+            }
+            Fault::LateReply => match kind % 2 {
+                0 => Fate::Late(late(), self.target.handle(request)),
+                _ => Fate::Late(late(), (500, json!({}))),
+            },
+            Fault::NotCarriedOut => {
+                if request.method == "POST"
+                    && self.case.guarantee == Guarantee::Searchable
+                    && !self.case.twins
+                    && kind % 3 == 0
+                {
+                    self.by_hand(&request.about());
+                }
+                [
+                    Fate::Drop,
+                    bad(408),
+                    bad(425),
+                    bad(500),
+                    bad(502),
+                    bad(503),
+                    bad(504),
+                ]
+                .into_iter()
+                .nth(kind as usize % 7)
+                .unwrap_or(Fate::Drop)
+            }
+            Fault::Throttled => throttled(kind),
+            Fault::Refused => bad([400, 403, 413, 415, 422][kind as usize % 5]),
+            _ if create => bad([409, 412][kind as usize % 2]),
+            _ => match kind % 4 {
+                0 => bad(409),
+                1 => bad(412),
+                gone => {
+                    self.target.remove(&request.rest.join("/"));
+                    bad(if gone == 2 { 404 } else { 410 })
+                }
+            },
+        }
+    }
+
+    /// Somebody makes the record that was just refused.
+    fn by_hand(&mut self, external: &str) {
+        if self.target.find(external).is_none() {
+            let content = json!({"external_ref": external, "name": "made by hand"});
+            let content = content.as_object().cloned().unwrap_or_default();
+            self.target.add(content);
+        }
+    }
+}
+
+/// Longer than the engine waits.
+fn late() -> Duration {
+    TIMEOUT + Duration::from_millis(100)
+}
+
+fn throttled(kind: u64) -> Fate {
+    let (status, headers) = match kind % 3 {
+        0 => (429, vec![("retry-after", "0.003")]),
+        1 => (503, vec![("retry-after", "0.003")]),
+        _ => (
+            403,
+            vec![
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", "0.003"),
+            ],
+        ),
+    };
+    Fate::Answer((status, json!({"error": "slower"})), headers)
+}
+
+fn answer(answer: Answer) -> Fate {
+    Fate::Answer(answer, vec![])
+}
+
+fn good(body: Value) -> Fate {
+    answer((200, body))
+}
+
+fn bad(status: u16) -> Fate {
+    answer((status, json!({"error": "on purpose"})))
+}
