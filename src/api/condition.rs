@@ -69,6 +69,8 @@ pub mod reason {
     pub const STATE_MISMATCH: &str = "StateMismatch";
     /// Ready, Stalled of a Sync: many of its target's records are gone at once.
     pub const TARGET_SUSPECT: &str = "TargetSuspect";
+    /// Ready, Stalled of a Sync: more records would be deleted than `write.deleteGuard` allows.
+    pub const DELETE_GUARD: &str = "DeleteGuard";
     /// Ready, Reconciling of a Sync: its worker failed and is started again after a while.
     pub const WORKER_FAILED: &str = "WorkerFailed";
     /// Ready, Reconciling of a Sync: the store could not be used.
@@ -90,6 +92,9 @@ pub const REQUESTED_AT: &str = "syncline.dev/requestedAt";
 /// What to do with state that belongs to other systems: `Adopt-HASH` keeps it, `Reset-HASH` forgets it.
 /// The message of `StateMismatch` names the hash.
 pub const STATE: &str = "syncline.dev/state";
+
+/// Allows the deletes that `write.deleteGuard` holds back, once: the value is in the message of `DeleteGuard`.
+pub const ALLOW_DELETES: &str = "syncline.dev/allowDeletes";
 
 /// The condition of this type.
 pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {

@@ -65,3 +65,8 @@ fn fields_schema(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-preserve-unknown-fields": true,
     })
 }
+
+/// A number or a text, as Kubernetes has it for `maxUnavailable`.
+pub(super) fn guard_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-int-or-string": true })
+}

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reference::{ConnectionRef, DurationText, LocalRef};
+use super::removal::guard_schema;
 pub use super::removal::*;
 pub use super::status::*;
 
@@ -295,6 +296,12 @@ pub struct WriteSpec {
     /// ignore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_leave: Option<RemovalSpec>,
+    /// The most records that `onDelete` and `onLeave` may delete or set between the starts of two scans: a number, or a
+    /// share of the linked records such as `10%`, which is at least 5. When there are more, none is, and the Sync
+    /// stalls until somebody allows it or the source shows them again. Default: 10%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "guard_schema")]
+    pub delete_guard: Option<serde_json::Value>,
 }
 
 /// Which writes are made.

@@ -47,6 +47,9 @@ pub struct Run {
     /// Keep running, with a scan at each Sync's interval, until Ctrl-C or SIGTERM
     #[arg(long)]
     pub watch: bool,
+    /// Let this Sync delete more records than its write.deleteGuard allows, in this run
+    #[arg(long, value_name = "SYNC")]
+    pub allow_deletes: Vec<String>,
     /// Serve /healthz, /readyz and /metrics here while it runs, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS", env = "SYNCLINE_METRICS_ADDRESS")]
     pub metrics_address: Option<SocketAddr>,
@@ -90,6 +93,7 @@ async fn run(
         guard: Guard::default(),
         adopt: args.how.adopt_state.clone(),
         reset: args.how.reset_state.clone(),
+        allow_deletes: args.allow_deletes.clone(),
         stop: stopped,
         metrics: Arc::default(),
     };

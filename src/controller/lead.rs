@@ -24,7 +24,7 @@ use super::index::{Effects, Index, Kind, Meta, Seen, Target};
 use super::secrets::ClusterSecrets;
 use super::status::{Statuses, WRITERS};
 use super::watch::{self, follow};
-use crate::api::condition::{REQUESTED_AT, STATE};
+use crate::api::condition::{ALLOW_DELETES, REQUESTED_AT, STATE};
 use crate::api::connection::Connection;
 use crate::api::mapping::Mapping;
 use crate::api::sync::Sync;
@@ -330,6 +330,7 @@ fn apply<K: Declared>(
         generation: item.meta().generation.unwrap_or_default(),
         requested: annotation(REQUESTED_AT),
         state: annotation(STATE),
+        allow_deletes: annotation(ALLOW_DELETES),
     };
     let version = item.resource_version().unwrap_or_default();
     let uid = meta.uid.clone();

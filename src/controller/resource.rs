@@ -46,6 +46,8 @@ pub struct Meta {
     pub requested: Option<String>,
     /// The annotation `syncline.dev/state`.
     pub state: Option<String>,
+    /// The annotation `syncline.dev/allowDeletes`.
+    pub allow_deletes: Option<String>,
 }
 
 /// A resource as it was seen.

@@ -288,6 +288,7 @@ fn desired(
             requested: resolved.meta.requested.clone(),
             handled: before["lastHandledReconcileAt"].as_str().map(str::to_owned),
             state: resolved.meta.state.clone(),
+            allow_deletes: resolved.meta.allow_deletes.clone(),
         }),
         _ => Desired::Rest,
     }

@@ -144,6 +144,7 @@ fn ill(ailment: &Ailment) -> Summary {
         AilmentKind::Misconfigured => (Outlook::Stalled, reason::MISCONFIGURED),
         AilmentKind::Forbidden => (Outlook::Stalled, reason::FORBIDDEN),
         AilmentKind::TargetSuspect => (Outlook::Stalled, reason::TARGET_SUSPECT),
+        AilmentKind::DeleteGuard => (Outlook::Stalled, reason::DELETE_GUARD),
         AilmentKind::StateMismatch => (Outlook::Stalled, reason::STATE_MISMATCH),
         AilmentKind::Store => (Outlook::Recovering, reason::STORE_FAILED),
         AilmentKind::Panic => (Outlook::Recovering, reason::WORKER_FAILED),

@@ -109,6 +109,10 @@ fn each_ailment_says_who_has_to_do_something() {
             "Ready=False/TargetSuspect Stalled=True/TargetSuspect",
         ),
         (
+            AilmentKind::DeleteGuard,
+            "Ready=False/DeleteGuard Stalled=True/DeleteGuard",
+        ),
+        (
             AilmentKind::StateMismatch,
             "Ready=False/StateMismatch Stalled=True/StateMismatch",
         ),

@@ -27,7 +27,7 @@ use crate::record::{Fingerprint, SyncName};
 
 pub use crate::api::sync::{OnAmbiguous, OnGone, OnMany, OnNone, OnShared, WriteMode};
 pub use connection::{AuthPlan, ConnectionPlan, Grant, ObjectPlan};
-pub use removal::{RemovalPlan, RemovalPlans};
+pub use removal::{DeleteGuard, RemovalPlan, RemovalPlans};
 pub use schedule::Schedule;
 pub use validate::{
     Checked, Compiled, ResourceName, Resources, check, compile, compile_connection,

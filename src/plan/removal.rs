@@ -1,6 +1,8 @@
 //! What becomes of a target record when its source record is gone or has left, and whether the target can
 //! do that and may. Pure. Called by `plan::sync`; carried out by `worker`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,6 +40,54 @@ impl RemovalPlan {
 pub struct RemovalPlans {
     pub on_delete: RemovalPlan,
     pub on_leave: RemovalPlan,
+    pub guard: DeleteGuard,
+}
+
+/// The most removals between the starts of two scans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeleteGuard {
+    Records(u64),
+    Percent(u64),
+}
+
+/// A share of few records is at least this many.
+const LEAST: u64 = 5;
+
+impl Default for DeleteGuard {
+    fn default() -> Self {
+        Self::Percent(10)
+    }
+}
+
+impl DeleteGuard {
+    /// The most that may be removed when so many records are linked.
+    pub fn most(self, linked: u64) -> u64 {
+        match self {
+            Self::Records(most) => most,
+            Self::Percent(0) => 0,
+            Self::Percent(percent) => (linked.saturating_mul(percent) / 100).max(LEAST),
+        }
+    }
+
+    fn parse(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => Some(Self::Records(number.as_u64()?)),
+            Value::String(text) => match text.strip_suffix('%') {
+                Some(percent) => Some(Self::Percent(percent.parse().ok().filter(|p| *p <= 100)?)),
+                None => Some(Self::Records(text.parse().ok()?)),
+            },
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DeleteGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Records(most) => write!(f, "{most}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
 }
 
 impl RemovalPlans {
@@ -61,8 +111,16 @@ impl RemovalPlans {
     }
 }
 
-pub(super) fn compile_removals(spec: &SyncSpec) -> RemovalPlans {
+pub(super) fn compile_removals(spec: &SyncSpec, checker: &mut SyncChecker) -> RemovalPlans {
+    let guard = spec.write.delete_guard.as_ref().map(DeleteGuard::parse);
+    if guard == Some(None) {
+        checker.error(
+            "spec.write.deleteGuard",
+            "write a number of records, such as 50, or a share of the linked ones, such as 10%",
+        );
+    }
     RemovalPlans {
+        guard: guard.flatten().unwrap_or_default(),
         on_delete: compile_removal(spec.write.on_delete.as_ref()),
         on_leave: compile_removal(spec.write.on_leave.as_ref()),
     }
@@ -203,4 +261,31 @@ fn check_set(
 /// `onDelete` of `spec.write.onDelete`.
 fn name(field: &str) -> &str {
     field.rsplit('.').next().unwrap_or(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_guard_is_a_number_or_a_share_with_a_floor() {
+        let most = |value: Value, linked| DeleteGuard::parse(&value).map(|g| g.most(linked));
+        for (value, linked, wanted) in [
+            (json!(50), 10, Some(50)),
+            (json!("50"), 10, Some(50)),
+            (json!(0), 10, Some(0)),
+            (json!("0%"), 1_000, Some(0)),
+            (json!("10%"), 1_000, Some(100)),
+            (json!("10%"), 5, Some(5)),
+            (json!("100%"), 1_000, Some(1_000)),
+            (json!("101%"), 10, None),
+            (json!("ten"), 10, None),
+            (json!(-1), 10, None),
+            (json!(1.5), 10, None),
+            (json!(true), 10, None),
+        ] {
+            assert_eq!(most(value.clone(), linked), wanted, "{value}");
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub(super) fn compile_sync(
         mode: spec.write.mode,
         on_gone: spec.write.on_gone,
         on_ambiguous: spec.write.on_ambiguous,
-        removals: compile_removals(spec),
+        removals: compile_removals(spec, checker),
     };
     check_target(&target, &write, matching.as_ref(), checker);
     check_removals(&source, &target, &write, filter.is_some(), checker);

@@ -12,7 +12,7 @@ use crate::intake::{Endpoint, Endpoints, Receiver};
 use crate::plan::Plan;
 use crate::record::SyncName;
 use crate::state::{OnMismatch, RunReport, Session, Store, StoreError, Totals};
-use crate::worker::{Fence, Mode, Progress, RunError, Witness, backoff};
+use crate::worker::{AllowDeletes, Fence, Mode, Progress, RunError, Witness, backoff};
 
 use super::outlook::Outlook;
 pub use super::site::StartError;
@@ -32,6 +32,8 @@ pub struct Options {
     /// Syncs whose state is kept, or forgotten, although their systems have changed.
     pub adopt: Vec<String>,
     pub reset: Vec<String>,
+    /// Syncs that may delete more than their guards allow.
+    pub allow_deletes: Vec<String>,
     pub stop: watch::Receiver<bool>,
     /// Where it is counted.
     pub metrics: Arc<Metrics>,
@@ -179,6 +181,10 @@ impl Local {
                 scan: true,
                 witness: self.witness.clone(),
                 full: self.options.full,
+                allow_deletes: match self.options.allow_deletes.iter().any(|n| n == name) {
+                    true => AllowDeletes::All,
+                    false => AllowDeletes::No,
+                },
                 on,
                 stop: self.options.stop.clone(),
             };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::plan::Plan;
 use crate::record::{Class, Fingerprint, Moment};
 use crate::state::{Millis, OnMismatch, RunReport, StoreError, Totals};
-use crate::worker::RunError;
+use crate::worker::{AllowDeletes, RunError};
 
 /// What a Sync is to do.
 #[derive(Clone, Debug)]
@@ -25,7 +25,10 @@ impl Desired {
     pub fn same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Run(a), Self::Run(b)) => {
-                a.version == b.version && a.requested == b.requested && a.state == b.state
+                a.version == b.version
+                    && a.requested == b.requested
+                    && a.state == b.state
+                    && a.allow_deletes == b.allow_deletes
             }
             (Self::Rest, Self::Rest) => true,
             (Self::Gone { .. }, Self::Gone { .. }) => true,
@@ -46,6 +49,8 @@ pub struct Order {
     pub handled: Option<String>,
     /// The value of `syncline.dev/state`.
     pub state: Option<String>,
+    /// The value of `syncline.dev/allowDeletes`.
+    pub allow_deletes: Option<String>,
 }
 
 /// Digits of an identity that people copy into an annotation.
@@ -66,6 +71,14 @@ impl Order {
             Some(("Adopt", given)) if given == hash => OnMismatch::Adopt,
             Some(("Reset", given)) if given == hash => OnMismatch::Reset,
             _ => OnMismatch::Refuse,
+        }
+    }
+
+    /// What a person said about removals that are held back.
+    pub fn allow_deletes(&self) -> AllowDeletes {
+        match &self.allow_deletes {
+            Some(token) => AllowDeletes::These(token.clone()),
+            None => AllowDeletes::No,
         }
     }
 
@@ -120,6 +133,8 @@ pub enum AilmentKind {
     Forbidden,
     /// Many of the target's records are gone.
     TargetSuspect,
+    /// More records would be deleted than the Sync's guard allows.
+    DeleteGuard,
     /// The state is about other systems.
     StateMismatch,
     /// The store could not be used.
@@ -135,6 +150,7 @@ impl AilmentKind {
             RunError::Store(StoreError::Mismatch { .. }) => Self::StateMismatch,
             RunError::Store(_) => Self::Store,
             RunError::TargetSuspect { .. } => Self::TargetSuspect,
+            RunError::DeleteGuard { .. } => Self::DeleteGuard,
             RunError::Source { failure, .. } | RunError::Target { failure, .. } => {
                 match failure.class {
                     Class::Authentication => Self::CredentialRejected,
@@ -166,6 +182,7 @@ mod tests {
             requested: None,
             handled: None,
             state: Some(state.to_owned()),
+            allow_deletes: None,
         };
         for (text, meant) in [
             (format!("Adopt-{hash}"), OnMismatch::Adopt),

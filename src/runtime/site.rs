@@ -14,7 +14,9 @@ use crate::record::{Class, Failure, SyncName};
 use crate::state::{Millis, OnMismatch, RunReport, Store, StoreError, Totals};
 use crate::telemetry::events::RunEnded;
 use crate::telemetry::{Metrics, Standing};
-use crate::worker::{Board, Fence, Mode, News, Progress, RunError, Setup, Target, Witness, Worker};
+use crate::worker::{
+    AllowDeletes, Board, Fence, Mode, News, Progress, RunError, Setup, Target, Witness, Worker,
+};
 
 use super::vault::{KeySource, Vault};
 
@@ -71,6 +73,7 @@ pub struct Run {
     pub witness: Option<Arc<dyn Witness>>,
     /// Reads everything, whatever the cursor says.
     pub full: bool,
+    pub allow_deletes: AllowDeletes,
     pub on: OnMismatch,
     pub stop: watch::Receiver<bool>,
 }
@@ -277,6 +280,7 @@ impl Site {
             mode: run.mode.clone(),
             scan: run.scan,
             full: run.full,
+            allow_deletes: run.allow_deletes.clone(),
             stop: run.stop.clone(),
             fence: self.fence.clone(),
         })
@@ -301,6 +305,7 @@ pub fn standing(totals: &Totals, fresh_as_of: Option<Millis>) -> Standing {
         retrying: totals.retrying,
         unknown: totals.unknown,
         waiting: totals.waiting,
+        held: totals.held,
         dead: totals.dead.clone(),
     }
 }

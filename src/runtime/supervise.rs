@@ -82,8 +82,8 @@ pub(super) struct Supervisor {
 struct Occasion {
     version: crate::record::Fingerprint,
     nudges: u64,
-    /// What a person said about state of other systems.
-    state: Option<String>,
+    /// What a person said about state of other systems, and about deletes that are held back.
+    said: (Option<String>, Option<String>),
 }
 
 /// How a run ended.
@@ -240,7 +240,7 @@ impl Supervisor {
         let occasion = Occasion {
             version: order.version,
             nudges,
-            state: order.state.clone(),
+            said: (order.state.clone(), order.allow_deletes.clone()),
         };
         if self.seen.as_ref() == Some(&occasion) {
             return;
@@ -337,6 +337,7 @@ impl Supervisor {
             witness: None,
             full: false,
             on: order.on_mismatch(),
+            allow_deletes: order.allow_deletes(),
             stop: stopped,
         };
         self.shown.send_modify(|s| s.running = true);

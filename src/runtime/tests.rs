@@ -84,6 +84,7 @@ fn order(plan: &Arc<Plan>, version: u128) -> Desired {
         requested: None,
         handled: None,
         state: None,
+        allow_deletes: None,
     })
 }
 
@@ -237,6 +238,7 @@ async fn state_of_other_systems_waits_for_a_persons_word() {
             requested: None,
             handled: None,
             state: Some(format!("Reset-{hash}")),
+            allow_deletes: None,
         }),
     );
     wait(&tasks, &after.name, |s| {

@@ -61,9 +61,28 @@ pub struct SyncState {
     pub last_run: Option<RunReport>,
     /// Outages of the target.
     pub down: Downtime,
+    /// Removals that were let through since the last scan began.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub removals: u64,
+    /// More removals are held back than the delete guard allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardTrip>,
     /// The Sync is not declared any more, and its state is forgotten at this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Millis>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Removals that are held back until a person allows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardTrip {
+    pub count: u64,
+    /// What the person says who allows exactly these.
+    pub token: String,
 }
 
 /// How far a Sync has come in the inbox of its source's Connection.
@@ -186,6 +205,8 @@ pub enum Trouble {
     Dead,
     /// Dead letter that blocks its key: a create that may have taken effect.
     Ambiguous,
+    /// A removal that waits until it is known whether there are too many.
+    Held,
 }
 
 impl Trouble {
@@ -196,6 +217,7 @@ impl Trouble {
             Self::Waiting => 2,
             Self::Dead => 3,
             Self::Ambiguous => 4,
+            Self::Held => 5,
         }
     }
 
@@ -206,6 +228,7 @@ impl Trouble {
             Self::Waiting,
             Self::Dead,
             Self::Ambiguous,
+            Self::Held,
         ]
         .into_iter()
         .find(|t| t.code() == code)
@@ -258,6 +281,9 @@ pub struct Detail {
     /// known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub perhaps_there: bool,
+    /// A removal that was not counted yet against the Sync's `deleteGuard`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub uncounted: bool,
     /// The link that it waits for, and the Sync that makes it. A waiting record without it waits
     /// until no other record with its match value is in doubt.
     pub awaits: Option<Awaited>,
@@ -309,6 +335,8 @@ pub enum Change {
     /// The exception of this key is over.
     Resolved(Key),
     State(Box<SyncState>),
+    /// Every `Held` exception there is becomes a `Retry` that is due.
+    Release,
 }
 
 /// A segment as it was found at start.
@@ -334,11 +362,15 @@ pub mod mark {
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     pub links: u64,
+    /// Of these, those that name a target record.
+    pub targets: u64,
     /// Links of records that are gone or have left, kept so that older versions are told from newer ones.
     pub removed: u64,
     pub retrying: u64,
     pub unknown: u64,
     pub waiting: u64,
+    /// Removals that wait for the delete guard.
+    pub held: u64,
     /// Pages with records that are on their way.
     pub outbox: u64,
     /// Dead letters by reason.
@@ -351,6 +383,6 @@ impl Totals {
     }
 
     pub fn exceptions(&self) -> u64 {
-        self.retrying + self.unknown + self.waiting + self.dead_letters()
+        self.retrying + self.unknown + self.waiting + self.held + self.dead_letters()
     }
 }

@@ -155,6 +155,7 @@ fn encode_standing(
             ("retrying", s.retrying),
             ("unknown", s.unknown),
             ("waiting", s.waiting),
+            ("held", s.held),
         ] {
             gauge(&mut metric, &labels(name, "state", state), count)?;
         }

@@ -62,6 +62,7 @@ pub struct Standing {
     pub retrying: u64,
     pub unknown: u64,
     pub waiting: u64,
+    pub held: u64,
     /// Open dead letters by reason.
     pub dead: BTreeMap<String, u64>,
 }

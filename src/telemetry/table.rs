@@ -48,7 +48,7 @@ families! {
     SYNC_RECORDS = Counter "sync_records" ["namespace", "sync", "outcome"]
         "Records by what became of them: read from the source, then created, updated, deleted, unchanged, skipped, superseded by a newer version, or dead (a dead letter was made)";
     SYNC_RECORDS_OPEN = Gauge "sync_records_open" ["namespace", "sync", "state"]
-        "Records that are not settled: in_flight now, retrying after a failure that may pass, unknown (no answer to a create is known), waiting for a link of another Sync";
+        "Records that are not settled: in_flight now, retrying after a failure that may pass, unknown (no answer to a create is known), waiting for a link of another Sync, held back by the delete guard";
     SYNC_DEAD_LETTERS = Gauge "sync_dead_letters" ["namespace", "sync", "reason"]
         "Open dead letters by reason";
     SYNC_DEAD_LETTERS_EXPIRED = Counter "sync_dead_letters_expired" ["namespace", "sync"]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::connector::{Answer, Found};
 use crate::mapping::Links;
 use crate::record::{Failure, Key, Verb};
-use crate::state::{Exception, Known, Link, Millis, StoreError};
+use crate::state::{Exception, Known, Link, Millis, StoreError, Totals};
 
 use super::digest::Digest;
 use super::flight::FlightId;
@@ -45,6 +45,10 @@ pub enum Event {
     Expired(u64),
     /// Whether another source record is linked to the target record that is to be removed.
     Owned(FlightId, bool),
+    /// What the store has, to hold removals against the delete guard.
+    Counted(Totals),
+    /// What was held back is due, durably.
+    Released,
 }
 
 /// What was found for a match value.

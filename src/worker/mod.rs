@@ -12,6 +12,7 @@ mod errors;
 mod event;
 mod flight;
 mod fresh;
+mod guard;
 mod inbox;
 mod outage;
 mod outcome;
@@ -57,7 +58,7 @@ use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 pub use clock::{backoff, now};
 pub use outcome::Way;
-pub use setup::{Board, Mode, News, Progress, RunError, Setup};
+pub use setup::{AllowDeletes, Board, Mode, News, Progress, RunError, Setup};
 pub use target::{Target, known_after_run};
 pub use witness::{Fate, Skip, Witness, Written};
 
@@ -141,6 +142,7 @@ pub struct Worker {
     linked: watch::Receiver<u64>,
     held_until: Option<Instant>,
     outages: u32,
+    guard: guard::Guard,
     recreated: u64,
     links_at_start: u64,
     /// Records of the scan whose cursor field could not be read.
@@ -204,6 +206,7 @@ impl Worker {
             linked,
             held_until: None,
             outages: 0,
+            guard: guard::Guard::new(totals.held > 0),
             recreated: 0,
             links_at_start: totals.links,
             undated: 0,
@@ -304,6 +307,7 @@ impl Worker {
             self.expire_dead_letters();
             self.fill();
         }
+        self.guard();
         self.settle();
         self.show();
     }
@@ -332,6 +336,8 @@ impl Worker {
             Event::Remapped(id, read) => self.remapped(id, read),
             Event::Expired(count) => self.expired(count),
             Event::Owned(id, shared) => self.owned(id, shared),
+            Event::Counted(totals) => self.counted(&totals),
+            Event::Released => self.released(),
         }
     }
 }

@@ -146,6 +146,7 @@ pub fn complete(detail: &Detail, flight: &Flight) -> Detail {
         },
         target: flight.base.target.clone(),
         first_sent: detail.first_sent.or(flight.detail.first_sent),
+        uncounted: false,
         perhaps_there: flight.perhaps_there && flight.base.target.is_none(),
         replayed: false,
         remap: detail.awaits.is_some() || detail.redacted,

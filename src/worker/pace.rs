@@ -27,7 +27,8 @@ impl Worker {
             Mode::Once { .. } => {
                 // Links that were made since waiting records were last looked at may set one free.
                 let told = self.has_waiting && self.linked.has_changed().unwrap_or(false);
-                let inbox = self.inbox.as_ref().is_none_or(inbox::Inbox::is_idle);
+                let inbox =
+                    self.inbox.as_ref().is_none_or(inbox::Inbox::is_idle) && self.guard.is_quiet();
                 let idle = !self.scanning && self.flights.is_empty() && !told && inbox;
                 idle && (self.due.is_none() || self.out_of_patience())
             }

@@ -320,7 +320,7 @@ impl Worker {
                 if let Some(exception) = &known.exception {
                     perhaps_there = exception.detail.perhaps_there;
                     batch.changes.push(Change::Resolved(entry.key.clone()));
-                    if exception.trouble != Trouble::Dead {
+                    if !matches!(exception.trouble, Trouble::Dead | Trouble::Held) {
                         // It may have been sent by a worker that died before it could say so.
                         base.forget();
                     }
@@ -363,7 +363,7 @@ impl Worker {
         match trouble {
             Trouble::Dead | Trouble::Ambiguous => self.counts.dead += 1,
             Trouble::Waiting => self.has_waiting = true,
-            Trouble::Retry | Trouble::Unknown => {}
+            Trouble::Retry | Trouble::Unknown | Trouble::Held => {}
         }
     }
 

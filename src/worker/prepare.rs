@@ -211,7 +211,7 @@ pub fn newest_known(known: &Known) -> Option<Newest<'_>> {
         let newest = exception.behind.as_ref().unwrap_or(&exception.entry);
         let stage = match exception.trouble {
             Trouble::Unknown | Trouble::Ambiguous => Stage::InDoubt,
-            Trouble::Retry | Trouble::Waiting | Trouble::Dead => Stage::Unsent,
+            Trouble::Retry | Trouble::Waiting | Trouble::Dead | Trouble::Held => Stage::Unsent,
         };
         return Some(Newest {
             stage,

@@ -62,6 +62,10 @@ impl Worker {
             let flight = self.flights.get(outcome.id);
             more |= flight.home == Home::Exception;
             let exception = flight.settled.as_ref().and_then(|k| k.exception.as_ref());
+            if exception.is_some_and(|e| e.trouble == Trouble::Held) {
+                // Only now the store has it, so that counting earlier would miss it.
+                self.guard.note();
+            }
             match exception.filter(|e| matches!(e.trouble, Trouble::Retry | Trouble::Unknown)) {
                 // Only now the store has it, so that asking for it earlier would find nothing.
                 Some(e) => self.due = Some(self.due.map_or(e.next, |due| due.min(e.next))),

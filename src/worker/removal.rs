@@ -116,7 +116,8 @@ impl Worker {
             RemovalPlan::Delete { adopted: false } if !own => {
                 self.conclude(Outcome::removed(id, Way::Unlinked, None));
             }
-            _ if share && !flight.alone_linked => self.ask_owner(id),
+            _ if !self.is_let_through(id) => self.conclude(Outcome::held(id)),
+            _ if share && !self.flights.get(id).alone_linked => self.ask_owner(id),
             RemovalPlan::Delete { .. } => self.send(Verb::Delete, id),
             RemovalPlan::Set(fields) => {
                 let body = Value::Object(fields.clone()).to_string();

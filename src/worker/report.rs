@@ -35,7 +35,7 @@ impl Worker {
             None if self.due.is_some() || self.scanning || !self.flights.is_empty() => {
                 ("Incomplete", self.unfinished())
             }
-            None => ("Succeeded", None),
+            None => ("Succeeded", self.guard.note.clone()),
         };
         RunReport {
             started: self.started,

@@ -363,6 +363,7 @@ pub fn promoted(entry: crate::state::Entry) -> Exception {
     let detail = Detail {
         reason: "Promoted".into(),
         remap: true,
+        uncounted: entry.removal.is_some(),
         since: now(),
         ..Detail::default()
     };

@@ -80,6 +80,9 @@ impl Worker {
                 position: None,
             },
         };
+        if scan.position.is_none() {
+            self.state.removals = 0;
+        }
         let from_start = scan.full;
         let since = match (&self.state.watermark, &plan.backfill) {
             (Some(watermark), _) if !from_start => Some(watermark.clone()),

@@ -222,6 +222,6 @@ fn holds_back(flight: &Flight, trouble: Trouble, newer: &Entry) -> bool {
         Trouble::Retry | Trouble::Waiting => {
             newer.removal.is_some() && flight.perhaps_there && flight.base.target.is_none()
         }
-        Trouble::Dead => false,
+        Trouble::Dead | Trouble::Held => false,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::connector::{Connector, Fence};
-use crate::plan::Plan;
+use crate::plan::{DeleteGuard, Plan};
 use crate::record::{Class, Failure};
 use crate::state::{Counts, Store, StoreError};
 use crate::telemetry::SyncMeter;
@@ -42,8 +42,20 @@ pub struct Setup {
     pub scan: bool,
     /// Reads everything in the next scan, whatever the cursor says.
     pub full: bool,
+    pub allow_deletes: AllowDeletes,
     pub stop: watch::Receiver<bool>,
     pub fence: Fence,
+}
+
+/// What a person said about removals that the delete guard holds back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AllowDeletes {
+    #[default]
+    No,
+    /// Those that this token names.
+    These(String),
+    /// All of this run.
+    All,
 }
 
 /// How often something new was received, by Connection.
@@ -139,6 +151,21 @@ pub enum RunError {
         failure: Failure,
     },
     #[error(
+        "{count} records of Connection {connection} object {object} would be deleted or set, because their source \
+         records are gone or have left: more than write.deleteGuard {guard} allows ({most} of {linked} linked), so none \
+         is. Correct the source, and what it shows again is kept; or allow these once: run with --allow-deletes SYNC, in \
+         a cluster with the annotation syncline.dev/allowDeletes: {token}"
+    )]
+    DeleteGuard {
+        connection: String,
+        object: String,
+        count: u64,
+        guard: DeleteGuard,
+        most: u64,
+        linked: u64,
+        token: String,
+    },
+    #[error(
         "{count} records of Connection {connection} object {object} are gone from the target (404): is it another \
          tenant, or was it emptied? Nothing more is recreated; look at the target, then run again"
     )]
@@ -161,7 +188,7 @@ impl RunError {
                 | StoreError::Lost { .. }
                 | StoreError::Unreachable { .. },
             ) => false,
-            Self::Store(_) | Self::TargetSuspect { .. } => true,
+            Self::Store(_) | Self::TargetSuspect { .. } | Self::DeleteGuard { .. } => true,
             Self::Source { failure, .. } | Self::Target { failure, .. } => matches!(
                 failure.class,
                 Class::Authentication | Class::Configuration | Class::Forbidden

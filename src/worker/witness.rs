@@ -133,6 +133,9 @@ impl Worker {
                 Fate::Trouble(exception.trouble, &safe)
             }
         };
-        self.tell(&flight.entry.key, fate);
+        // What becomes of a removal that is held back is told when it is let through.
+        if !matches!(fate, Fate::Trouble(Trouble::Held, _)) {
+            self.tell(&flight.entry.key, fate);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::cycle::DeadLetter;
-use crate::source::{Source, VARIANTS, email, mapped};
+use crate::source::{DELETED, Source, VARIANTS, email, mapped};
 use crate::target::{Guarantee, Target};
 
 /// What is wrong in the end; nothing is the only good answer.
@@ -29,8 +29,17 @@ pub fn judge(source: &Source, target: &Target, dead: &[DeadLetter]) -> Vec<Strin
             .push(content);
     }
     for (id, history) in &source.history {
+        let found = found.remove(id).unwrap_or_default();
+        if history.last() == Some(&DELETED) {
+            if !found.is_empty() && !held.contains(id.as_str()) {
+                wrong.push(format!(
+                    "{id} was deleted and is in the target, its history is {history:?}"
+                ));
+            }
+            continue;
+        }
         let now = history.last().map(|variant| mapped(id, *variant));
-        match found.remove(id).unwrap_or_default().as_slice() {
+        match found.as_slice() {
             [] if !held.contains(id.as_str()) => {
                 wrong.push(format!(
                     "{id} is lost: neither in the target nor in dead letters"
@@ -127,8 +136,12 @@ fn order(source: &Source, target: &Target) -> Vec<String> {
             .filter(|content| content["external_ref"] == id.as_str());
         let mut at = 0;
         for content in writes {
-            let Some(variant) = (0..VARIANTS).find(|variant| mapped(id, *variant) == *content)
-            else {
+            let deleted = content["deleted"].as_bool().unwrap_or(false);
+            let variant = match deleted {
+                true => Some(DELETED),
+                false => (0..VARIANTS).find(|variant| mapped(id, *variant) == *content),
+            };
+            let Some(variant) = variant else {
                 wrong.push(format!(
                     "{id} was written as no version of it maps: {content}"
                 ));

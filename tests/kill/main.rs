@@ -1,5 +1,6 @@
 //! The kill test: the real binary is ended at every boundary and at random, between systems that fail
-//! and change meanwhile, and an oracle judges what is left: nothing lost, nothing twice, nothing stale.
+//! and change meanwhile, and an oracle judges what is left: nothing lost, nothing twice, nothing stale, and
+//! what was deleted is gone.
 //!
 //! `SYNCLINE_KILL_SEED` chooses other faults, `SYNCLINE_KILL_CYCLES` another number of cycles for each
 //! guarantee on each store (50, which makes 200 for a store).
@@ -34,6 +35,8 @@ pub struct Scenario {
     pub ordered: bool,
     /// Several records have one match value: one of them may be created, and no more.
     pub shared: bool,
+    /// Records are deleted in the source, and come back.
+    pub deletes: bool,
     /// Resolution of that time in milliseconds.
     pub granularity: i64,
     pub seed: u64,
@@ -82,36 +85,76 @@ fn a_blind_create_is_never_repeated_and_never_forgotten_on_postgres() {
 
 #[test]
 fn records_that_share_a_match_value_create_one_where_creates_can_be_searched_on_sqlite() {
-    cycles(Guarantee::Searchable, Kind::Sqlite, true, 24);
+    cycles(Guarantee::Searchable, Kind::Sqlite, Records::Shared, 24);
 }
 
 #[test]
 fn records_that_share_a_match_value_create_one_where_creates_can_be_searched_on_postgres() {
-    cycles(Guarantee::Searchable, Kind::Postgres, true, 24);
+    cycles(Guarantee::Searchable, Kind::Postgres, Records::Shared, 24);
 }
 
 #[test]
 fn records_that_share_a_match_value_create_one_where_creates_have_a_key_on_sqlite() {
-    cycles(Guarantee::Keyed, Kind::Sqlite, true, 24);
+    cycles(Guarantee::Keyed, Kind::Sqlite, Records::Shared, 24);
 }
 
 #[test]
 fn records_that_share_a_match_value_create_one_where_creates_have_a_key_on_postgres() {
-    cycles(Guarantee::Keyed, Kind::Postgres, true, 24);
+    cycles(Guarantee::Keyed, Kind::Postgres, Records::Shared, 24);
 }
 
 #[test]
 fn records_that_share_a_match_value_create_one_where_creates_are_blind_on_sqlite() {
-    cycles(Guarantee::Blind, Kind::Sqlite, true, 24);
+    cycles(Guarantee::Blind, Kind::Sqlite, Records::Shared, 24);
 }
 
 #[test]
 fn records_that_share_a_match_value_create_one_where_creates_are_blind_on_postgres() {
-    cycles(Guarantee::Blind, Kind::Postgres, true, 24);
+    cycles(Guarantee::Blind, Kind::Postgres, Records::Shared, 24);
+}
+
+#[test]
+fn a_deleted_record_is_gone_where_writes_are_repeatable_on_sqlite() {
+    cycles(Guarantee::Repeatable, Kind::Sqlite, Records::Deleted, 50);
+}
+
+#[test]
+fn a_deleted_record_is_gone_where_writes_are_repeatable_on_postgres() {
+    cycles(Guarantee::Repeatable, Kind::Postgres, Records::Deleted, 50);
+}
+
+#[test]
+fn a_deleted_record_is_gone_where_creates_have_a_key_on_sqlite() {
+    cycles(Guarantee::Keyed, Kind::Sqlite, Records::Deleted, 50);
+}
+
+#[test]
+fn a_deleted_record_is_gone_where_creates_have_a_key_on_postgres() {
+    cycles(Guarantee::Keyed, Kind::Postgres, Records::Deleted, 50);
+}
+
+#[test]
+fn a_deleted_record_is_gone_where_creates_can_be_searched_on_sqlite() {
+    cycles(Guarantee::Searchable, Kind::Sqlite, Records::Deleted, 50);
+}
+
+#[test]
+fn a_deleted_record_is_gone_where_creates_can_be_searched_on_postgres() {
+    cycles(Guarantee::Searchable, Kind::Postgres, Records::Deleted, 50);
+}
+
+/// What the records of a scenario are like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Records {
+    Apart,
+    /// Several have one match value.
+    Shared,
+    /// They are deleted in the source, and come back.
+    Deleted,
 }
 
 fn both_orders(guarantee: Guarantee, store: Kind) {
-    let (crashes, cycles) = cycles(guarantee, store, false, 50);
+    let (crashes, cycles) = cycles(guarantee, store, Records::Apart, 50);
     // Only debug builds can end themselves, and few cycles don't reach everything.
     if cfg!(debug_assertions) && cycles >= 25 {
         for boundary in reached(guarantee) {
@@ -127,7 +170,7 @@ fn both_orders(guarantee: Guarantee, store: Kind) {
 fn cycles(
     guarantee: Guarantee,
     store: Kind,
-    shared: bool,
+    records: Records,
     usual: u64,
 ) -> (BTreeMap<&'static str, u32>, u64) {
     let number = |name: &str, default: u64| {
@@ -143,7 +186,8 @@ fn cycles(
                 guarantee,
                 store,
                 ordered,
-                shared,
+                shared: records == Records::Shared,
+                deletes: records == Records::Deleted,
                 granularity,
                 seed,
                 cycles,
@@ -172,10 +216,12 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
         scenario.seed
             ^ (scenario.guarantee as u64) << 32
             ^ u64::from(scenario.ordered)
-            ^ u64::from(scenario.shared) << 8,
+            ^ u64::from(scenario.shared) << 8
+            ^ u64::from(scenario.deletes) << 9,
     );
     let mut source = Source::new(scenario.ordered, scenario.granularity);
     source.shared = scenario.shared;
+    source.deletes = scenario.deletes;
     let world = World {
         source,
         target: Target::new(scenario.guarantee),
@@ -217,12 +263,13 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     let world = oracle.world();
     wrong.extend(judge::judge(&world.source, &world.target, &dead));
     println!(
-        "{:?} on {:?}, ordered: {}, shared: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
+        "{:?} on {:?}, ordered: {}, shared: {}, deletes: {}: {killed} killed, {crashes:?} crashed so far, {finished} ran through, {} faults, \
          {} records, {} writes, {} dead letters",
         scenario.guarantee,
         scenario.store,
         scenario.ordered,
         scenario.shared,
+        scenario.deletes,
         world.faults,
         world.source.history.len(),
         world.target.log.len(),

@@ -51,6 +51,13 @@ pub fn yaml(scenario: &Scenario, port: u16) -> String {
         ),
         false => String::new(),
     };
+    let (deleted, on_delete) = match scenario.deletes {
+        true => (
+            "deleted: has(record.deleted) && record.deleted",
+            ", onDelete: {delete: {adopted: Delete}}, deleteGuard: 100%",
+        ),
+        false => ("", ""),
+    };
     format!(
         r#"apiVersion: syncline.dev/v1alpha1
 kind: Connection
@@ -64,6 +71,7 @@ spec:
     - name: records
       key: [id]
       {modified}
+      {deleted}
       list:
         path: /records
         records: data
@@ -77,7 +85,7 @@ metadata: {{name: target}}
 spec:
   http: {{baseURL: "http://127.0.0.1:{port}", allowPlaintext: true}}
   auth: {{none: {{}}}}
-  access: [Read, Create, Update]
+  access: [Read, Create, Update, Delete]
   limits: [{{concurrency: 4}}]
   retry: {{initialDelay: 10ms, maxDelay: 100ms}}
   objects:
@@ -85,6 +93,7 @@ spec:
       key: [id]
       {writes}
       update: {{method: PATCH, path: "/{object}/${{key.id}}"}}
+      delete: {{path: "/{object}/${{key.id}}"}}
 ---
 {MAPPING}
 ---
@@ -97,7 +106,7 @@ spec:
   mappingRef: {{name: record}}
   trigger: {{interval: 1h}}
   {matching}
-  write: {{mode: Upsert, onAmbiguous: Hold}}
+  write: {{mode: Upsert, onAmbiguous: Hold{on_delete}}}
 "#
     )
 }

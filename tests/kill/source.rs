@@ -17,7 +17,12 @@ struct Record {
     variant: u8,
     /// Milliseconds since 1970.
     updated: i64,
+    /// A tombstone: it is listed, and says that it was deleted.
+    deleted: bool,
 }
+
+/// In a history: the record was deleted.
+pub const DELETED: u8 = u8::MAX;
 
 pub struct Source {
     records: BTreeMap<String, Record>,
@@ -29,6 +34,8 @@ pub struct Source {
     granularity: i64,
     /// Whether several records have one email address.
     pub shared: bool,
+    /// Whether records are deleted, and come back.
+    pub deletes: bool,
     clock: i64,
 }
 
@@ -40,6 +47,7 @@ impl Source {
             ordered,
             granularity,
             shared: false,
+            deletes: false,
             clock: 0,
         }
     }
@@ -60,6 +68,9 @@ impl Source {
     }
 
     fn change_one(&mut self, id: &str, random: &mut Random) {
+        if self.deletes && !self.records[id].deleted && random.percent(25) {
+            return self.delete(id);
+        }
         let old = self.records[id].variant;
         let new = (old + 1 + random.below(u64::from(VARIANTS) - 1) as u8) % VARIANTS;
         self.set(id, new);
@@ -79,9 +90,22 @@ impl Source {
             Record {
                 variant,
                 updated: self.clock,
+                deleted: false,
             },
         );
         self.history.entry(id.to_owned()).or_default().push(variant);
+    }
+
+    /// Leaves a tombstone; a later change is the record's return.
+    fn delete(&mut self, id: &str) {
+        let variant = self.records[id].variant;
+        self.set(id, variant);
+        if let Some(record) = self.records.get_mut(id) {
+            record.deleted = true;
+        }
+        if let Some(last) = self.history.get_mut(id).and_then(|h| h.last_mut()) {
+            *last = DELETED;
+        }
     }
 
     /// Changes up to two records while a scan is under way, one of them just served.
@@ -133,6 +157,9 @@ impl Source {
             "amount": format!("{}.50", 10 + variant),
             "currency": "EUR",
         });
+        if record.deleted {
+            json["deleted"] = true.into();
+        }
         if let Some(email) = email(id) {
             json["email"] = email.into();
         }

@@ -41,6 +41,8 @@ struct Stored {
 pub struct Target {
     guarantee: Guarantee,
     records: Vec<Stored>,
+    /// Records ever made: an id is never given again.
+    made: u64,
     /// Idempotency key → the request's body and the answer that it got.
     answers: HashMap<String, (Value, Answer)>,
     /// The content of a record after each write that took effect, in order.
@@ -65,6 +67,7 @@ impl Target {
         Self {
             guarantee,
             records: vec![],
+            made: 0,
             answers: HashMap::new(),
             log: vec![],
         }
@@ -97,6 +100,7 @@ impl Target {
             ("POST", [], Guarantee::Searchable | Guarantee::Blind) => {
                 with_object(request.body, |content| self.create(content))
             }
+            ("DELETE", [id], _) => self.delete(id),
             ("PATCH", [id], _) => with_object(request.body, |content| self.update(id, content)),
             _ => refuse(405, "this object does not do that"),
         }
@@ -150,7 +154,8 @@ impl Target {
         if !content.get("external_ref").is_some_and(Value::is_string) {
             return refuse(422, "external_ref is missing");
         }
-        let id = 1000 + self.records.len() as u64;
+        self.made += 1;
+        let id = 999 + self.made;
         self.log.push(Value::Object(content.clone()));
         self.records.push(Stored {
             id,
@@ -158,6 +163,18 @@ impl Target {
             visible: Instant::now() + INDEX_LAG,
         });
         (201, json!({"id": id}))
+    }
+
+    fn delete(&mut self, id: &str) -> Answer {
+        let found = self.records.iter().position(|r| r.id.to_string() == id);
+        let Some(at) = found else {
+            return refuse(404, "no such record");
+        };
+        let gone = self.records.remove(at);
+        let external = &gone.content["external_ref"];
+        self.log
+            .push(json!({"external_ref": external, "deleted": true}));
+        (204, Value::Null)
     }
 
     fn update(&mut self, id: &str, content: Map<String, Value>) -> Answer {

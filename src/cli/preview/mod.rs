@@ -108,6 +108,7 @@ impl Preview {
             },
             adopt: self.how.adopt_state,
             reset: self.how.reset_state,
+            allow_deletes: Vec::new(),
             stop: stopped,
             metrics: Arc::default(),
         };

@@ -47,7 +47,7 @@ impl Action {
             Fate::Unchanged { .. } => Self::Unchanged,
             Fate::Skipped(_) => Self::Skip,
             Fate::Superseded => Self::Superseded,
-            Fate::Behind | Fate::Trouble(Trouble::Waiting, _) => Self::Wait,
+            Fate::Behind | Fate::Trouble(Trouble::Waiting | Trouble::Held, _) => Self::Wait,
             Fate::Trouble(Trouble::Dead | Trouble::Ambiguous, _) => Self::DeadLetter,
             Fate::Trouble(Trouble::Retry | Trouble::Unknown, _) => Self::Undecided,
         }
@@ -242,6 +242,7 @@ fn standing(open: &Exception) -> &'static str {
     match open.trouble {
         Trouble::Dead | Trouble::Ambiguous => "DeadLetterAlready",
         Trouble::Waiting => "StillWaiting",
+        Trouble::Held => "HeldBack",
         Trouble::Retry | Trouble::Unknown => "Retrying",
     }
 }
@@ -250,6 +251,7 @@ fn still(open: &Exception) -> String {
     let before = match open.trouble {
         Trouble::Dead | Trouble::Ambiguous => "is a dead letter already",
         Trouble::Waiting => "still waits",
+        Trouble::Held => "is held back",
         Trouble::Retry | Trouble::Unknown => "is being retried",
     };
     format!("{before} ({}): {}", open.detail.reason, open.detail.message)

@@ -246,7 +246,42 @@ async fn everything_is_counted_once(place: &Place) {
     assert_eq!((totals.dead_letters(), totals.exceptions()), (3, 7));
 }
 
+async fn held_exceptions_are_due_when_they_are_released_and_not_before(place: &Place) {
+    let store = place.open().await;
+    let (session, other) = (open(&*store, "a").await, open(&*store, "b").await);
+    let held = |name| put(exception(name, Trouble::Held, 0));
+    let dead = put(exception("dead", Trouble::Dead, 0));
+    commit(&*store, &session, vec![held("x"), held("y"), dead]).await;
+    commit(&*store, &other, vec![held("x")]).await;
+    let due = async |session: &Session| {
+        let due = store.exceptions(session, Pick::Due(i64::MAX), 10).await;
+        let mut keys: Vec<String> = due
+            .unwrap()
+            .iter()
+            .map(|e| e.entry.key.to_string())
+            .collect();
+        keys.sort();
+        keys
+    };
+    assert!(due(&session).await.is_empty());
+    let totals = store.totals(&session).await.unwrap();
+    assert_eq!((totals.held, totals.exceptions()), (2, 3));
+    assert_eq!(store.oldest_open(&session).await.unwrap(), Some(17));
+    // What is held after the release in the same group stays.
+    let changes = vec![
+        Change::Resolved(key("y")),
+        held("z"),
+        Change::Release,
+        held("later"),
+    ];
+    commit(&*store, &session, changes).await;
+    assert_eq!(due(&session).await, ["x", "z"]);
+    assert_eq!(store.totals(&session).await.unwrap().held, 1);
+    assert_eq!(store.totals(&other).await.unwrap().held, 1);
+}
+
 on_both_stores!(
+    held_exceptions_are_due_when_they_are_released_and_not_before,
     an_exception_comes_back_as_it_was,
     a_later_exception_replaces_and_a_resolved_one_is_gone,
     what_is_due_comes_oldest_first_and_no_more_than_asked,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::record::Moment;
-use crate::state::{Counts, RunReport, Scan};
+use crate::state::{Counts, GuardTrip, RunReport, Scan};
 
 async fn the_first_session_finds_an_empty_state(place: &Place) {
     let store = place.open().await;
@@ -66,6 +66,11 @@ async fn a_takeover_leaves_other_syncs_alone(place: &Place) {
 
 fn full_state() -> SyncState {
     SyncState {
+        removals: 3,
+        guard: Some(GuardTrip {
+            count: 12,
+            token: "1a2b3c4d".into(),
+        }),
         inbox: Some(crate::state::InboxPosition {
             connection: "default/shop".into(),
             after: 9,

@@ -1,10 +1,10 @@
 //! The changes of a group, folded into what remains of them: one row for each key, in key order. Pure; the
 //! writer makes one statement of each kind of row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{Fingerprint, Key};
-use crate::state::{Change, Exception, Link, SyncState, mark};
+use crate::state::{Change, Exception, Link, SyncState, Trouble, mark};
 
 /// What a group leaves behind in each table, by Sync and key.
 #[derive(Debug, Default, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Group {
     pub exceptions: BTreeMap<(i64, Key), Option<Box<Exception>>>,
     pub segments: BTreeMap<(i64, u64), SegmentChange>,
     pub states: BTreeMap<i64, Box<SyncState>>,
+    /// Syncs whose held exceptions are let go; what the group puts after that stays as it is put.
+    pub released: BTreeSet<i64>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -54,8 +56,19 @@ impl Group {
             Change::Resolved(key) => {
                 self.exceptions.insert((sync, key), None);
             }
+            Change::Release => self.release(sync),
             Change::State(state) => {
                 self.states.insert(sync, state);
+            }
+        }
+    }
+
+    fn release(&mut self, sync: i64) {
+        self.released.insert(sync);
+        let put = self.exceptions.iter_mut().filter(|(of, _)| of.0 == sync);
+        for exception in put.filter_map(|(_, exception)| exception.as_mut()) {
+            if exception.trouble == Trouble::Held {
+                (exception.trouble, exception.next) = (Trouble::Retry, 0);
             }
         }
     }

@@ -224,10 +224,11 @@ impl Reader {
     }
 
     pub async fn totals(&self, sync: i64) -> Result<Totals, StoreError> {
-        let sql = "SELECT trouble, reason, count(*), 0::int8 FROM exception WHERE sync = $1 GROUP BY trouble, reason
-                   UNION ALL SELECT NULL, 'link', count(*), count(*) FILTER (WHERE standing >= 2) FROM link
+        let sql = "SELECT trouble, reason, count(*), 0::int8, 0::int8 FROM exception WHERE sync = $1 GROUP BY trouble, reason
+                   UNION ALL SELECT NULL, 'link', count(*), count(*) FILTER (WHERE standing >= 2),
+                       count(target) FILTER (WHERE standing IS NULL OR standing < 2) FROM link
                      WHERE sync = $1
-                   UNION ALL SELECT NULL, 'segment', count(*), 0 FROM segment WHERE sync = $1";
+                   UNION ALL SELECT NULL, 'segment', count(*), 0, 0 FROM segment WHERE sync = $1";
         let mut totals = Totals::default();
         for row in self.query(sql, &[&sync]).await? {
             let count = row.get::<_, i64>(2) as u64;
@@ -236,6 +237,7 @@ impl Reader {
                     "link" => {
                         totals.removed = row.get::<_, i64>(3) as u64;
                         totals.links = count - totals.removed;
+                        totals.targets = row.get::<_, i64>(4) as u64;
                     }
                     _ => totals.outbox = count,
                 }
@@ -248,6 +250,7 @@ impl Reader {
                 Some(Trouble::Dead | Trouble::Ambiguous) | None => {
                     *totals.dead.entry(row.get(1)).or_default() += count;
                 }
+                Some(Trouble::Held) => totals.held += count,
             }
         }
         Ok(totals)
@@ -283,7 +286,7 @@ impl Reader {
         // `since` stands in the detail, whose JSON may hold \u0000, which jsonb does not take; within its
         // texts a quote is escaped, so that only the field itself matches. 0 means that it is not known.
         let sql = r#"SELECT min(nullif(substring(detail from '"since":([0-9]+)')::bigint, 0)) FROM exception
-                     WHERE sync = $1 AND trouble IN (0, 1, 2)"#;
+                     WHERE sync = $1 AND trouble IN (0, 1, 2, 5)"#;
         let rows = self.query(sql, &[&sync]).await?;
         Ok(rows.first().and_then(|row| row.get(0)))
     }

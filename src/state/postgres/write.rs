@@ -31,6 +31,8 @@ SELECT * FROM unnest($1::int8[], $2::bytea[], $3::int2[], $4::int8[], $5::text[]
 ON CONFLICT (sync, key) DO UPDATE SET trouble = excluded.trouble, next = excluded.next, reason = excluded.reason,
   wait_namespace = excluded.wait_namespace, wait_name = excluded.wait_name, wait_key = excluded.wait_key,
   detail = excluded.detail, entries = excluded.entries, matching = excluded.matching, died = excluded.died";
+const EXCEPTION_RELEASE: &str =
+    "UPDATE exception SET trouble = 0, next = 0 WHERE sync = ANY($1::int8[]) AND trouble = 5";
 const EXCEPTION_DROP: &str = "
 DELETE FROM exception USING unnest($1::int8[], $2::bytea[]) AS d (sync, key)
 WHERE exception.sync = d.sync AND exception.key = d.key";
@@ -52,6 +54,7 @@ pub struct Statements {
     pub lock: Statement,
     link_put: Statement,
     link_forget: Statement,
+    exception_release: Statement,
     exception_put: Statement,
     exception_drop: Statement,
     segment_put: Statement,
@@ -66,6 +69,7 @@ impl Statements {
             lock: client.prepare(LOCK).await?,
             link_put: client.prepare(LINK_PUT).await?,
             link_forget: client.prepare(LINK_FORGET).await?,
+            exception_release: client.prepare(EXCEPTION_RELEASE).await?,
             exception_put: client.prepare(EXCEPTION_PUT).await?,
             exception_drop: client.prepare(EXCEPTION_DROP).await?,
             segment_put: client.prepare(SEGMENT_PUT).await?,
@@ -86,7 +90,9 @@ impl Statements {
         let mut forgotten = forgets.values();
         forgotten.push(&unknown);
         let SegmentRows { new, marks, gone } = &segments;
-        let kinds: [(usize, &Statement, Values<'_>); 8] = [
+        let released: Vec<i64> = group.released.iter().copied().collect();
+        let kinds: [(usize, &Statement, Values<'_>); 9] = [
+            (released.len(), &self.exception_release, vec![&released]),
             (puts.keys.len(), &self.link_put, puts.values()),
             (forgets.keys.len(), &self.link_forget, forgotten),
             (
@@ -258,7 +264,7 @@ impl<'a> ExceptionRows<'a> {
         let awaits = exception.detail.awaits.as_ref();
         self.syncs.push(sync);
         self.keys.push(exception.entry.key.as_str().as_bytes());
-        // Codes are 0 to 4.
+        // Codes are 0 to 5.
         self.troubles.push(exception.trouble.code() as i16);
         self.next.push(exception.next);
         self.reasons.push(exception.detail.reason.replace('\0', ""));

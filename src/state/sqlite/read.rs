@@ -244,12 +244,14 @@ pub fn next_due(db: &Connection, sync: i64, after: Millis) -> rusqlite::Result<O
 }
 
 pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
-    let (links, removed) = db
+    let (links, removed, targets) = db
         .prepare_cached(
-            "SELECT count(*), count(*) FILTER (WHERE standing >= 2) FROM link WHERE sync = ?",
+            "SELECT count(*), count(*) FILTER (WHERE standing >= 2),
+               count(target) FILTER (WHERE standing IS NULL OR standing < 2) FROM link WHERE sync = ?",
         )?
         .query_row([sync], |row| {
-            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+            let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)? as u64);
+            Ok((count(0)?, count(1)?, count(2)?))
         })?;
     let outbox = db
         .prepare_cached("SELECT count(*) FROM segment WHERE sync = ?")?
@@ -257,6 +259,7 @@ pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
     let mut totals = Totals {
         links: links - removed,
         removed,
+        targets,
         outbox: outbox as u64,
         ..Totals::default()
     };
@@ -279,6 +282,7 @@ pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
             Some(Trouble::Dead | Trouble::Ambiguous) | None => {
                 *totals.dead.entry(reason).or_default() += count
             }
+            Some(Trouble::Held) => totals.held += count,
         }
     }
     Ok(totals)
@@ -315,7 +319,7 @@ pub fn oldest_open(db: &Connection, sync: i64) -> rusqlite::Result<Option<Millis
     // `since` stands in the detail, which is JSON; 0 means that it is not known.
     db.prepare_cached(
         "SELECT min(json_extract(detail, '$.since')) FROM exception
-         WHERE sync = ? AND trouble IN (0, 1, 2) AND json_extract(detail, '$.since') > 0",
+         WHERE sync = ? AND trouble IN (0, 1, 2, 5) AND json_extract(detail, '$.since') > 0",
     )?
     .query_row([sync], |row| row.get(0))
 }

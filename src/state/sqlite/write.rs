@@ -95,6 +95,12 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
             db.prepare_cached("DELETE FROM exception WHERE sync = ? AND key = ?")?
                 .execute(params![sync, key.as_str()])?;
         }
+        Change::Release => {
+            db.prepare_cached(
+                "UPDATE exception SET trouble = 0, next = 0 WHERE sync = ? AND trouble = 5",
+            )?
+            .execute([sync])?;
+        }
         Change::State(state) => {
             db.prepare_cached("UPDATE sync SET state = ? WHERE id = ?")?
                 .execute(params![to_json(state.as_ref())?, sync])?;

@@ -20,7 +20,7 @@ use crate::plan::{Plan, ResourceName, Resources, compile};
 use crate::record::SyncName;
 use crate::state::sqlite::SqliteStore;
 use crate::state::{Exception, OnMismatch, Pick, RunReport, Session, Store, Totals};
-use crate::worker::{Board, Mode, Progress, RunError, Setup, Target, Worker};
+use crate::worker::{AllowDeletes, Board, Mode, Progress, RunError, Setup, Target, Worker};
 
 /// A run that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -81,6 +81,7 @@ pub struct Bench {
     pub spec: Value,
     /// Whether runs read everything, whatever the cursor says.
     pub full: bool,
+    pub allow_deletes: AllowDeletes,
     folder: tempfile::TempDir,
     /// Told after every request, with how many there were.
     pub requests: watch::Receiver<usize>,
@@ -120,6 +121,7 @@ impl Bench {
             world,
             spec: spec(port),
             full: true,
+            allow_deletes: AllowDeletes::No,
             folder: tempfile::tempdir().unwrap(),
             requests,
         }
@@ -186,6 +188,7 @@ impl Bench {
             mode,
             scan: true,
             full: self.full,
+            allow_deletes: self.allow_deletes.clone(),
             stop: stopped,
             fence: crate::worker::Fence::default(),
         };
