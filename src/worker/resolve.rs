@@ -136,7 +136,7 @@ impl Worker {
                 let target = Some(own.swap_remove(0).found.id);
                 let flight = self.flights.get_mut(id);
                 flight.base.target.clone_from(&target);
-                flight.base.own = true;
+                (flight.base.own, flight.base.found) = (true, true);
                 flight.base.mapped = Fingerprint::UNKNOWN;
                 flight.forced = None;
                 let applied = planted(Bug::LookupMarksApplied);

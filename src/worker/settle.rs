@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::state::{Change, Entry, Exception, Known, Trouble, mark};
+use crate::state::{Change, Entry, Exception, Known, Presence, Trouble, mark};
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
@@ -68,6 +68,14 @@ impl Worker {
             .is_some_and(|u| u.changed_fields);
         self.supersede(outcome);
         self.tell_outcome(outcome);
+        let applied = matches!(outcome.ending, Ending::Applied { .. } | Ending::Unchanged);
+        let flight = self.flights.get_mut(id);
+        if !applied && flight.base.found {
+            // A removal that comes after this version must know what it is about.
+            flight.base.exists = true;
+            flight.base.presence = Presence::Here;
+            changes.extend(base_link(flight, true).map(Change::Link));
+        }
         let flight = self.flights.get(id);
         let mut known = Known::default();
         match &mut outcome.ending {

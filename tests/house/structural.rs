@@ -73,7 +73,8 @@ fn every_schema_is_structural() {
                 return Some(format!("has {junctor}"));
             }
         }
-        let open = schema["x-kubernetes-preserve-unknown-fields"] == true;
+        let open = schema["x-kubernetes-preserve-unknown-fields"] == true
+            || schema["x-kubernetes-int-or-string"] == true;
         if schema["type"].is_null() && !open {
             return Some("has no type".to_owned());
         }

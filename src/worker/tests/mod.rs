@@ -3,6 +3,7 @@
 
 mod faults;
 mod flow;
+mod guard;
 mod letters;
 mod matching;
 mod outages;
