@@ -12,7 +12,8 @@ const START: &str = "<!-- reasons: generated from src/cli/deadletters/reason.rs 
 const END: &str = "<!-- end of reasons -->";
 
 /// Why a record waits, which is no dead letter.
-const PASSING: [&str; 5] = [
+const PASSING: [&str; 6] = [
+    "Held",
     "Waiting",
     "MatchInDoubt",
     "NotSent",
