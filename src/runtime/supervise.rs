@@ -260,7 +260,7 @@ impl Supervisor {
             && self
                 .seen
                 .as_ref()
-                .is_some_and(|seen| seen.state != occasion.state)
+                .is_some_and(|seen| seen.said != occasion.said)
         {
             self.overdue();
         }
