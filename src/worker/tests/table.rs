@@ -338,3 +338,51 @@ async fn of_a_batch_each_record_has_its_own_outcome() {
         .into();
     assert_eq!(held, [true; 3], "{:?}", world.records);
 }
+
+/// 400, 413, 422 for a batch as a whole: it is split, so that only the record at fault is a dead letter.
+#[tokio::test]
+async fn a_batch_that_is_refused_as_a_whole_is_split_first() {
+    let mut bench = Bench::new(|world, asked| {
+        if asked.path != "/batch" {
+            return None;
+        }
+        let items = asked.body["list"].as_array().cloned().unwrap_or_default();
+        if items.iter().any(|item| item["fields"]["name"] == "bad") {
+            return Some((413, json!({"error": "no"})));
+        }
+        for item in &items {
+            let id = usize::try_from(item["id"].as_u64().unwrap()).unwrap();
+            world.records[id] = item["fields"].clone();
+        }
+        Some((
+            200,
+            json!({"out": items.iter().map(|_| json!({"status": 200})).collect::<Vec<_>>()}),
+        ))
+    })
+    .await;
+    bench.spec["crm"]["objects"][0]["update"] = json!({"path": "/batch", "batch": {
+        "max": 10, "at": "list", "item": "fields", "key": "id", "results": "out", "status": "status",
+    }});
+    let customers = |names: [&str; 4]| {
+        let of =
+            |(n, name)| json!({"id": format!("c{n}"), "email": format!("c{n}@x"), "name": name});
+        names.iter().enumerate().map(of).collect::<Vec<_>>()
+    };
+    bench.source(customers(["new"; 4]));
+    bench.run().await;
+    bench.source(customers(["good", "bad", "good", "good"]));
+    bench.run().await;
+    let dead = bench.dead_letters().await;
+    let keys: Vec<_> = dead
+        .iter()
+        .map(|d| (d.entry.key.as_str(), d.detail.reason.as_str()))
+        .collect();
+    assert_eq!(keys, [("c1", "Permanent")]);
+    let world = bench.world();
+    let good = world
+        .records
+        .iter()
+        .filter(|record| record["name"] == "good")
+        .count();
+    assert_eq!(good, 3, "{:?}", world.records);
+}
