@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
-use syncline::connector::{Connector, Guard, SecretSource, TokenStore};
+use syncline::connector::{Connector, Guard, NoSecret, SecretSource, TokenStore};
 use syncline::plan::Plan;
 use syncline::state::{Change, Exception, InboxPosition, OnMismatch, Pick, Store, Totals};
 use syncline::worker::{Board, Fence, Mode, Progress, Setup, Target, Worker};
@@ -298,7 +298,7 @@ async fn engine(
 pub struct Given;
 
 impl SecretSource for Given {
-    fn read(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, Result<SecretString, String>> {
+    fn read(&self, _: &str, _: &str, _: &str) -> BoxFuture<'_, Result<SecretString, NoSecret>> {
         async { Ok(SecretString::from(SECRET)) }.boxed()
     }
 }

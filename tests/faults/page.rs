@@ -63,8 +63,10 @@ pub fn update(outcome: &Outcome) {
         ("planted", planted::table()),
     ];
     for (name, text) in parts {
-        let old = between(&page, name).to_owned();
-        page = page.replacen(&old, &text, 1);
+        let old = between(&page, name);
+        let start = old.as_ptr() as usize - page.as_ptr() as usize;
+        let end = start + old.len();
+        page.replace_range(start..end, &text);
     }
     std::fs::write(file(), page).expect("docs/promise.md can be written");
 }
