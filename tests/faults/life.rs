@@ -283,6 +283,7 @@ async fn engine(
             patience: Duration::from_millis(patience),
         },
         scan: true,
+        allow_deletes: syncline::worker::AllowDeletes::No,
         // What has no cursor is read whole each time anyhow; where there is one, it must do.
         full: full && !case.cursor,
         stop,

@@ -248,7 +248,7 @@ impl World {
                 if request.method == "POST"
                     && self.case.guarantee == Guarantee::Searchable
                     && !self.case.twins
-                    && kind % 3 == 0
+                    && kind.is_multiple_of(3)
                 {
                     self.by_hand(&request.about());
                 }
