@@ -49,9 +49,7 @@ impl Worker {
                     flight.detail.first_sent = Some(flight.entry.seen);
                 }
                 match known.exception {
-                    Some(mut exception)
-                        if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
-                    {
+                    Some(mut exception) if goes_first(&exception, &flight) => {
                         exception.behind = Some(flight.entry);
                         changes.push(Change::Exception(exception));
                         self.flights.set_mark(home, mark::DONE);
@@ -168,5 +166,15 @@ impl Worker {
         if more && self.has_waiting {
             self.linked.mark_changed();
         }
+    }
+}
+
+/// Whether a newer version that was found in the outbox goes behind an exception of its key: the fate of that is
+/// not known, or it may have made the record that the newer one removes.
+fn goes_first(exception: &Exception, newer: &Flight) -> bool {
+    match exception.trouble {
+        Trouble::Unknown | Trouble::Ambiguous => true,
+        Trouble::Retry | Trouble::Waiting => newer.entry.removal.is_some() && newer.perhaps_there,
+        Trouble::Dead | Trouble::Held => false,
     }
 }
