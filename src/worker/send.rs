@@ -159,7 +159,13 @@ impl Worker {
         pass(Boundary::AfterT2);
         self.busy -= creates.len();
         let most = self.batch_of(Verb::Create).map_or(1, |b| b.max);
-        for chunk in creates.chunks(most.max(1)) {
+        let (alone, together): (Vec<_>, Vec<_>) = creates
+            .into_iter()
+            .partition(|id| self.flights.get(*id).alone);
+        for id in alone {
+            self.dispatch(Verb::Create, vec![id]);
+        }
+        for chunk in together.chunks(most.max(1)) {
             self.dispatch(Verb::Create, chunk.to_vec());
         }
     }
