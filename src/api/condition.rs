@@ -71,6 +71,8 @@ pub mod reason {
     pub const TARGET_SUSPECT: &str = "TargetSuspect";
     /// Ready, Stalled of a Sync: more records would be deleted than `write.deleteGuard` allows.
     pub const DELETE_GUARD: &str = "DeleteGuard";
+    /// Ready, Stalled of a Sync: too many records of one run were rejected for good; it pauses until a person acts.
+    pub const MAPPING_SUSPECT: &str = "MappingSuspect";
     /// Ready, Reconciling of a Sync: its worker failed and is started again after a while.
     pub const WORKER_FAILED: &str = "WorkerFailed";
     /// Ready, Reconciling of a Sync: the store could not be used.

@@ -4,6 +4,7 @@
 pub mod condition;
 pub mod connection;
 pub mod crd;
+mod failures;
 pub mod mapping;
 pub mod reference;
 mod removal;

@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::failures::*;
 use super::reference::{ConnectionRef, DurationText, LocalRef};
 use super::removal::guard_schema;
 pub use super::removal::*;
@@ -336,44 +337,4 @@ pub enum OnAmbiguous {
     Hold,
     /// It is sent again: duplicates are possible.
     Retry,
-}
-
-/// When failures are given up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FailureSpec {
-    /// How long a temporary failure is retried before its record becomes a dead letter. Time in which the
-    /// target is down does not count. Default: 72h.
-    #[serde(default = "three_days")]
-    pub dead_letter_after: DurationText,
-    /// How long a dead letter is kept. One that is older is dropped as if a person had discarded it, and
-    /// counted. Default: 2160h (90 days).
-    #[serde(default = "ninety_days")]
-    pub dead_letter_retention: DurationText,
-    /// How many dead letters are kept; beyond that, the oldest are dropped. Default: 100000.
-    #[serde(default = "many")]
-    #[schemars(range(min = 100, max = 1_000_000))]
-    pub dead_letter_limit: u32,
-}
-
-impl Default for FailureSpec {
-    fn default() -> Self {
-        Self {
-            dead_letter_after: three_days(),
-            dead_letter_retention: ninety_days(),
-            dead_letter_limit: many(),
-        }
-    }
-}
-
-fn ninety_days() -> DurationText {
-    DurationText::literal("2160h")
-}
-
-fn many() -> u32 {
-    100_000
-}
-
-fn three_days() -> DurationText {
-    DurationText::literal("72h")
 }

@@ -45,6 +45,7 @@ use crate::telemetry::ConnectionMeter;
 pub use fence::Fence;
 pub use guard::Guard;
 pub use pages::PageReader;
+pub use probe::Question;
 
 /// Time from a rejected credential to the next try, where the Connection has no probe.
 const FIRST_TRY: Duration = Duration::from_secs(300);

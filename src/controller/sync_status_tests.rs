@@ -113,6 +113,10 @@ fn each_ailment_says_who_has_to_do_something() {
             "Ready=False/DeleteGuard Stalled=True/DeleteGuard",
         ),
         (
+            AilmentKind::MappingSuspect,
+            "Ready=False/MappingSuspect Stalled=True/MappingSuspect",
+        ),
+        (
             AilmentKind::StateMismatch,
             "Ready=False/StateMismatch Stalled=True/StateMismatch",
         ),

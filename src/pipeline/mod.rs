@@ -3,6 +3,7 @@
 
 pub mod decide;
 pub mod diff;
+pub mod echo;
 pub mod matching;
 pub mod observe;
 pub mod redact;

@@ -1,7 +1,9 @@
 //! Resolved specs become a [`Plan`]: a value with nothing left to decide, or a list of [`Problem`]s.
 //! Pure: no I/O, no clock, no `async fn`. Made by the controller and by `cli`, run by `worker`.
 
+mod amount;
 pub mod connection;
+mod failures;
 mod guarantee;
 mod lookups;
 mod matching;
@@ -26,7 +28,9 @@ use crate::mapping::Mapping;
 use crate::record::{Fingerprint, SyncName};
 
 pub use crate::api::sync::{OnAmbiguous, OnGone, OnMany, OnNone, OnShared, WriteMode};
+pub use amount::Amount;
 pub use connection::{AuthPlan, ConnectionPlan, Grant, ObjectPlan};
+pub use failures::{FailurePlan, SuspectAt};
 pub use removal::{DeleteGuard, RemovalPlan, RemovalPlans};
 pub use schedule::Schedule;
 pub use validate::{
@@ -222,15 +226,6 @@ pub struct Guarantees {
     pub update: Option<Guarantee>,
     pub upsert: Option<Guarantee>,
     pub delete: Option<Guarantee>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailurePlan {
-    /// How long a temporary failure is retried before it becomes a dead letter.
-    pub dead_letter_after: Duration,
-    /// How long dead letters are kept, and how many.
-    pub dead_letter_retention: Duration,
-    pub dead_letter_limit: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::validate::SyncChecker;
-use super::{Endpoint, WritePlan};
+use super::{Amount, Endpoint, WritePlan};
 use crate::api::connection::Method;
 use crate::api::sync::{Adopted, RemovalSpec, SyncSpec};
 use crate::record::{Fingerprint, Removal};
@@ -43,50 +43,33 @@ pub struct RemovalPlans {
     pub guard: DeleteGuard,
 }
 
-/// The most removals between the starts of two scans.
+/// The most removals between the starts of two scans; a share is one of the linked records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeleteGuard {
-    Records(u64),
-    Percent(u64),
-}
+pub struct DeleteGuard(pub Amount);
 
 /// A share of few records is at least this many.
 const LEAST: u64 = 5;
 
 impl Default for DeleteGuard {
     fn default() -> Self {
-        Self::Percent(10)
+        Self(Amount::Percent(10))
     }
 }
 
 impl DeleteGuard {
     /// The most that may be removed when so many records are linked.
     pub fn most(self, linked: u64) -> u64 {
-        match self {
-            Self::Records(most) => most,
-            Self::Percent(0) => 0,
-            Self::Percent(percent) => (linked.saturating_mul(percent) / 100).max(LEAST),
-        }
-    }
-
-    fn parse(value: &Value) -> Option<Self> {
-        match value {
-            Value::Number(number) => Some(Self::Records(number.as_u64()?)),
-            Value::String(text) => match text.strip_suffix('%') {
-                Some(percent) => Some(Self::Percent(percent.parse().ok().filter(|p| *p <= 100)?)),
-                None => Some(Self::Records(text.parse().ok()?)),
-            },
-            _ => None,
+        match self.0 {
+            Amount::Records(most) => most,
+            Amount::Percent(0) => 0,
+            Amount::Percent(percent) => (linked.saturating_mul(percent) / 100).max(LEAST),
         }
     }
 }
 
 impl fmt::Display for DeleteGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Records(most) => write!(f, "{most}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -112,7 +95,7 @@ impl RemovalPlans {
 }
 
 pub(super) fn compile_removals(spec: &SyncSpec, checker: &mut SyncChecker) -> RemovalPlans {
-    let guard = spec.write.delete_guard.as_ref().map(DeleteGuard::parse);
+    let guard = spec.write.delete_guard.as_ref().map(Amount::parse);
     if guard == Some(None) {
         checker.error(
             "spec.write.deleteGuard",
@@ -120,7 +103,7 @@ pub(super) fn compile_removals(spec: &SyncSpec, checker: &mut SyncChecker) -> Re
         );
     }
     RemovalPlans {
-        guard: guard.flatten().unwrap_or_default(),
+        guard: guard.flatten().map(DeleteGuard).unwrap_or_default(),
         on_delete: compile_removal(spec.write.on_delete.as_ref()),
         on_leave: compile_removal(spec.write.on_leave.as_ref()),
     }
@@ -266,26 +249,18 @@ fn name(field: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
-    fn a_guard_is_a_number_or_a_share_with_a_floor() {
-        let most = |value: Value, linked| DeleteGuard::parse(&value).map(|g| g.most(linked));
-        for (value, linked, wanted) in [
-            (json!(50), 10, Some(50)),
-            (json!("50"), 10, Some(50)),
-            (json!(0), 10, Some(0)),
-            (json!("0%"), 1_000, Some(0)),
-            (json!("10%"), 1_000, Some(100)),
-            (json!("10%"), 5, Some(5)),
-            (json!("100%"), 1_000, Some(1_000)),
-            (json!("101%"), 10, None),
-            (json!("ten"), 10, None),
-            (json!(-1), 10, None),
-            (json!(1.5), 10, None),
-            (json!(true), 10, None),
+    fn a_share_has_a_floor_and_a_number_has_none() {
+        for (amount, linked, wanted) in [
+            (Amount::Records(50), 10, 50),
+            (Amount::Records(0), 10, 0),
+            (Amount::Percent(0), 1_000, 0),
+            (Amount::Percent(10), 1_000, 100),
+            (Amount::Percent(10), 5, 5),
+            (Amount::Percent(100), 1_000, 1_000),
         ] {
-            assert_eq!(most(value.clone(), linked), wanted, "{value}");
+            assert_eq!(DeleteGuard(amount).most(linked), wanted, "{amount}");
         }
     }
 }

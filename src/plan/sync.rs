@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::failures::compile_failures;
 use super::guarantee::{check_blind, guarantees};
 use super::matching;
 use super::operations::{check_find, check_natural_key, check_source, check_target};
 use super::removal::{check_removals, compile_removals};
 use super::suggest::hint;
 use super::validate::{Parts, ResourceName, SyncChecker};
-use super::{
-    Backfill, Endpoint, FailurePlan, LookupPlan, ObjectPlan, Plan, Schedule, TriggerPlan, WritePlan,
-};
+use super::{Backfill, Endpoint, LookupPlan, ObjectPlan, Plan, Schedule, TriggerPlan, WritePlan};
 use crate::api::mapping::MappingSpec;
 use crate::api::reference::DurationText;
 use crate::api::sync::{self, SyncSpec};
@@ -97,11 +96,7 @@ pub(super) fn compile_sync(
         matching,
         write,
         guarantees,
-        failures: FailurePlan {
-            dead_letter_after: spec.failures.dead_letter_after.to_std(),
-            dead_letter_retention: spec.failures.dead_letter_retention.to_std(),
-            dead_letter_limit: spec.failures.dead_letter_limit.into(),
-        },
+        failures: compile_failures(&spec.failures, checker),
         trigger,
         suspend: spec.suspend,
     })

@@ -135,6 +135,8 @@ pub enum AilmentKind {
     TargetSuspect,
     /// More records would be deleted than the Sync's guard allows.
     DeleteGuard,
+    /// Many records of a run were rejected for good.
+    MappingSuspect,
     /// The state is about other systems.
     StateMismatch,
     /// The store could not be used.
@@ -151,6 +153,7 @@ impl AilmentKind {
             RunError::Store(_) => Self::Store,
             RunError::TargetSuspect { .. } => Self::TargetSuspect,
             RunError::DeleteGuard { .. } => Self::DeleteGuard,
+            RunError::MappingSuspect { .. } => Self::MappingSuspect,
             RunError::Source { failure, .. } | RunError::Target { failure, .. } => {
                 match failure.class {
                     Class::Authentication => Self::CredentialRejected,

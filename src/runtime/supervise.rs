@@ -296,9 +296,7 @@ impl Supervisor {
         if order.open_request(shown.handled.as_deref()).is_some() {
             return Some((at, Turn::Scan));
         }
-        if let Some(ailment) = &shown.ailment
-            && ailment.next_attempt.is_some()
-        {
+        if let Some(ailment) = &shown.ailment {
             return ailment.next_attempt.map(|next| (next, Turn::Scan));
         }
         let mut scan = next_scan(&order.plan.trigger, self.state.as_ref(), at);

@@ -3,23 +3,21 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::connector::{Answer, Done};
 use crate::pipeline::decide::{Attempt, Next, decide};
 use crate::record::{Class, Failure, Fingerprint, Verb};
 use crate::state::{Detail, Trouble, mark};
 use crate::trial::{Bug, planted};
 
-use super::flight::{FlightId, Forced, Home};
+use super::flight::{FlightId, Forced};
 use super::outcome::{Ending, Outcome};
-use super::{MOST_OUTAGES, Mode, RunError, Worker, backoff, now};
+use super::{RunError, Worker, backoff, now};
 
 impl Worker {
     /// The target answered a write.
     pub(super) fn answered(&mut self, ids: &[FlightId], verb: Verb, answer: Answer) {
         self.busy -= 1;
-        self.note_answer(&answer);
+        self.note_answer(ids, &answer);
         match answer {
             Answer::Items(results) => {
                 for (id, result) in ids.iter().zip(results) {
@@ -44,6 +42,7 @@ impl Worker {
         }
         let created = verb == Verb::Create || (verb == Verb::Upsert && flight.base.is_new());
         let target = done.id.or_else(|| flight.base.target.clone());
+        self.note_echo(id);
         self.conclude(Outcome {
             id,
             ending: Ending::Applied {
@@ -186,34 +185,10 @@ impl Worker {
         }
         flight.detail.first_sent = None;
         flight.noted = true;
-        if let Home::Segment { number, index } = flight.home
-            && let Some(segment) = self.flights.segments.get_mut(&number)
-            && segment.states[index] == mark::CREATING
-        {
-            segment.states[index] = mark::PENDING;
-            self.dirty_segments.insert(number);
-        }
-    }
-
-    /// Nothing reached the target: wait, and give up the run when that lasts.
-    pub(super) fn hold(&mut self, id: FlightId, failure: &Failure, delay: Duration) {
-        self.requeue(id);
-        self.target_is_down(failure);
-        let asked = failure.retry_after_ms.map(Duration::from_millis);
-        let delay = self.setup.target.blocked_for().unwrap_or(delay);
-        let delay = delay.max(asked.unwrap_or_default());
-        let until = Instant::now() + delay;
-        if self.held_until.is_none_or(|held| held <= Instant::now()) {
-            self.outages += 1;
-        }
-        self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
-        let too_long = match self.setup.mode {
-            Mode::Watch => false,
-            Mode::Once { patience } => self.outages >= MOST_OUTAGES || delay > patience,
-        };
-        if too_long {
-            let error = self.target_error(failure.clone());
-            self.error.get_or_insert(error);
+        let home = flight.home;
+        if self.flights.mark(home) == Some(mark::CREATING) {
+            self.dirty_segments
+                .extend(self.flights.set_mark(home, mark::PENDING));
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Event {
     Settled(Vec<Outcome>),
     Searched(FlightId, Box<Searched>),
     Answered(Vec<FlightId>, Verb, Answer),
+    /// Whether the target answers at all, while records fail.
+    AskedAfter(Result<(), Failure>),
     /// Exceptions that are due, and when the next one will be.
     Due(Vec<(Exception, Known)>, Option<Millis>),
     /// The source record as it is now, and the links that its Mapping needs.

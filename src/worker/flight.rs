@@ -338,6 +338,14 @@ impl Flights {
         }
     }
 
+    /// The state of a flight in its segment's vector.
+    pub fn mark(&self, home: Home) -> Option<u8> {
+        let Home::Segment { number, index } = home else {
+            return None;
+        };
+        self.segments.get(&number)?.states.get(index).copied()
+    }
+
     /// Notes the state of a flight in its segment's vector; `true` when it has one.
     pub fn set_mark(&mut self, home: Home, state: u8) -> Option<u64> {
         let Home::Segment { number, index } = home else {

@@ -6,7 +6,7 @@ use crate::record::Fingerprint;
 use crate::state::{Change, Detail, GuardTrip, Totals, Trouble};
 
 use super::flight::{Doing, FlightId, Home};
-use super::outcome::{Ending, Outcome};
+use super::outcome::Outcome;
 use super::setup::AllowDeletes;
 use super::{Event, RunError, Target, Worker, now};
 
@@ -148,12 +148,6 @@ impl Outcome {
                     .into(),
             ..Detail::default()
         };
-        let ending = Ending::Trouble {
-            trouble: Trouble::Held,
-            next: 0,
-            detail: Box::new(detail),
-            in_doubt: false,
-        };
-        Self { id, ending }
+        Self::trouble(id, Trouble::Held, Box::new(detail))
     }
 }

@@ -8,6 +8,7 @@ mod commit;
 mod crash;
 mod digest;
 mod doubt;
+mod echo;
 mod errors;
 mod event;
 mod flight;
@@ -33,6 +34,7 @@ mod seen;
 mod send;
 mod settle;
 mod setup;
+mod suspect;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,7 @@ use tracing::Instrument;
 
 pub use crate::connector::Fence;
 use crate::connector::Parents;
+use crate::pipeline::echo::{Echoes, window};
 use crate::plan::Plan;
 use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
@@ -142,7 +145,10 @@ pub struct Worker {
     linked: watch::Receiver<u64>,
     held_until: Option<Instant>,
     outages: u32,
+    outage: outage::Outage,
     guard: guard::Guard,
+    suspicion: suspect::Suspicion,
+    echoes: Echoes,
     recreated: u64,
     links_at_start: u64,
     /// Records of the scan whose cursor field could not be read.
@@ -168,6 +174,8 @@ impl Worker {
             .await?;
         let totals = setup.store.totals(&session).await?;
         let linked = setup.board.links.subscribe();
+        let within = window(setup.plan.trigger.runs.period(now()));
+        let echoes = Echoes::new(setup.plan.failures.echo_at, within);
         let full = setup.full;
         let next_scan = if setup.scan { 0 } else { Millis::MAX };
         let mut worker = Self {
@@ -206,7 +214,10 @@ impl Worker {
             linked,
             held_until: None,
             outages: 0,
+            outage: outage::Outage::new(totals.retrying + totals.unknown),
             guard: guard::Guard::new(totals.held > 0),
+            suspicion: suspect::Suspicion::default(),
+            echoes,
             recreated: 0,
             links_at_start: totals.links,
             undated: 0,
@@ -222,6 +233,7 @@ impl Worker {
         };
         worker.linked.mark_changed();
         worker.load_parents().await?;
+        worker.load_echoes().await?;
         worker.open_inbox().await?;
         worker.recover().await?;
         let nothing = totals.links + totals.removed == 0
@@ -251,7 +263,8 @@ impl Worker {
         if !matches!(self.error, Some(RunError::Store(_))) {
             let mut changes = self.give_up();
             changes.push(Change::State(Box::new(self.state.clone())));
-            if let Err(error) = self.commit(changes).await {
+            let committed = self.commit(changes).await;
+            if let Err(error) = committed.and(self.keep_echoes().await) {
                 self.error.get_or_insert(RunError::Store(error));
             }
         }
@@ -299,6 +312,7 @@ impl Worker {
 
     /// Begins whatever can be begun.
     fn advance(&mut self) {
+        self.suspect();
         if !self.stopping() {
             self.scan();
             self.look_around();
@@ -332,6 +346,7 @@ impl Worker {
             Event::Settled(outcomes) => self.settled(outcomes),
             Event::Searched(id, searched) => self.searched(id, *searched),
             Event::Answered(ids, verb, answer) => self.answered(&ids, verb, answer),
+            Event::AskedAfter(answer) => self.asked_after(answer),
             Event::Due(exceptions, next) => self.take_due(exceptions, next),
             Event::Remapped(id, read) => self.remapped(id, read),
             Event::Expired(count) => self.expired(count),

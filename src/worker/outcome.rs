@@ -81,10 +81,15 @@ impl Outcome {
             message,
             ..Detail::default()
         };
+        Self::trouble(id, Trouble::Dead, Box::new(detail))
+    }
+
+    /// It was not sent, and is not tried again by time alone.
+    pub fn trouble(id: FlightId, trouble: Trouble, detail: Box<Detail>) -> Self {
         let ending = Ending::Trouble {
-            trouble: Trouble::Dead,
+            trouble,
             next: 0,
-            detail: Box::new(detail),
+            detail,
             in_doubt: false,
         };
         Self { id, ending }
@@ -99,13 +104,7 @@ impl Outcome {
             ),
             ..Detail::default()
         };
-        let ending = Ending::Trouble {
-            trouble: Trouble::Waiting,
-            next: 0,
-            detail: Box::new(detail),
-            in_doubt: false,
-        };
-        Self { id, ending }
+        Self::trouble(id, Trouble::Waiting, Box::new(detail))
     }
 
     pub fn ambiguous(id: FlightId, sent_ms: i64) -> Self {

@@ -226,6 +226,9 @@ impl Worker {
             }
             Verdict::Fresh | Verdict::Behind => {
                 let prepared = candidate.prepared(&plan, links);
+                if open.is_none() && verdict == Verdict::Fresh {
+                    self.weigh_mapped(&prepared);
+                }
                 match open {
                     Some(id) => self.join_flight(id, verdict, prepared, batch),
                     None => self.take_off(known, verdict, prepared, batch),
@@ -369,6 +372,7 @@ impl Worker {
 
     fn bury_broken(&mut self, bytes: Bytes, problem: String, batch: &mut Batch) {
         let exception = broken(self.plan(), bytes, problem);
+        self.weigh_rejected(&exception.detail);
         self.note_trouble(Trouble::Dead);
         self.tell(
             &exception.entry.key,

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::state::{Change, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
+use crate::record::Fingerprint;
+use crate::state::{Change, Entry, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
 
 use super::flight::{Base, Flight, Forced, Home};
 use super::{Event, LOOK_EVERY, MOST_DUE, MOST_FLIGHTS, Mode, Worker, now};
@@ -47,6 +48,9 @@ impl Worker {
                 if state == mark::CREATING && flight.base.target.is_none() {
                     flight.forced = Some(Forced::Resolve);
                     flight.detail.first_sent = Some(flight.entry.seen);
+                } else if self.is_of_another_plan(&flight.entry) {
+                    // Without a body it goes through the Mapping as it is now.
+                    flight.entry.body = Bytes::new();
                 }
                 match known.exception {
                     Some(mut exception) if goes_first(&exception, &flight) => {
@@ -75,6 +79,12 @@ impl Worker {
             self.ready(id);
         }
         Ok(())
+    }
+
+    /// Whether an entry was mapped under a Plan that has changed since.
+    fn is_of_another_plan(&self, entry: &Entry) -> bool {
+        entry.removal.is_none()
+            && entry.raw != Fingerprint::of(&entry.source).under(self.setup.plan.hash)
     }
 
     /// Asks for exceptions that are due.

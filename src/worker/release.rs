@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
 
 use super::crash::{Boundary, pass};
-use super::flight::{Base, Doing, FlightId, Home};
+use super::flight::{Base, Doing, Flight, FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome, base_link};
 use super::{Event, Worker, now};
 
@@ -147,6 +147,7 @@ impl Worker {
     /// What the store must know of the flights that are left when a run ends: those that are noted down
     /// as sent, and surely were not, go back to waiting.
     pub(super) fn give_up(&mut self) -> Vec<Change> {
+        self.take_back();
         let segments = std::mem::take(&mut self.dirty_segments);
         let mut changes = self.flights.marks(&segments);
         for flight in self.flights.iter() {
@@ -167,6 +168,20 @@ impl Worker {
             }
         }
         changes
+    }
+
+    /// Keyed creates that were noted down with their page and were not begun did surely not arrive.
+    fn take_back(&mut self) {
+        let unsent = |flight: &&Flight| {
+            flight.forced != Some(Forced::Resolve)
+                && flight.detail.first_sent.is_none()
+                && self.flights.mark(flight.home) == Some(mark::CREATING)
+        };
+        let homes: Vec<Home> = self.flights.iter().filter(unsent).map(|f| f.home).collect();
+        for home in homes {
+            self.dirty_segments
+                .extend(self.flights.set_mark(home, mark::PENDING));
+        }
     }
 
     fn block(&mut self, id: FlightId, exception: Box<Exception>) {

@@ -35,7 +35,7 @@ impl Worker {
             None if self.due.is_some() || self.scanning || !self.flights.is_empty() => {
                 ("Incomplete", self.unfinished())
             }
-            None => ("Succeeded", self.guard.note.clone()),
+            None => ("Succeeded", self.notes()),
         };
         RunReport {
             started: self.started,
@@ -44,6 +44,13 @@ impl Worker {
             message,
             counts: self.counts,
         }
+    }
+
+    /// What a preview has to say beside what it shows.
+    fn notes(&self) -> Option<String> {
+        let notes = [&self.guard.note, &self.suspicion.note];
+        let notes: Vec<&str> = notes.into_iter().flatten().map(String::as_str).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     /// The run is over.

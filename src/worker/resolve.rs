@@ -13,7 +13,7 @@ use crate::record::{Class, Failure, Fingerprint, TargetId};
 use crate::state::{Detail, Exception, Link, Trouble};
 use crate::trial::{Bug, planted};
 
-use super::flight::{FlightId, Forced};
+use super::flight::{FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome};
 use super::prepare::{Prepared, prepare};
 use super::redact::Unread;
@@ -29,7 +29,7 @@ impl Worker {
             Searched::InDoubt(key) => self.conclude(Outcome::behind_match(id, &key)),
             Searched::Target(Err(failure)) => self.search_failed(id, &failure),
             Searched::Target(Ok(found)) => {
-                self.target_is_up();
+                self.target_is_read();
                 if self.flights.get(id).forced == Some(Forced::Resolve) {
                     self.resolved(id, found);
                 } else {
@@ -215,6 +215,7 @@ impl Worker {
 
     fn search_failed(&mut self, id: FlightId, failure: &Failure) {
         let retry = self.plan().target.connection.retry;
+        self.note_failing(id, failure, true);
         let flight = self.flights.get(id);
         let delay = backoff(retry.initial_delay, retry.max_delay, flight.detail.attempts);
         let in_doubt = flight.forced == Some(Forced::Resolve);
@@ -274,24 +275,25 @@ impl Worker {
         flight.detail.redacted = false;
         let outcome = match see(&plan, source, true) {
             Err((_, problem)) => Outcome::dead(id, "InvalidRecord", problem),
-            Ok((seen, _)) => match prepare(&plan, &seen, &links, now()) {
-                Prepared::Ready(entry) => {
-                    self.flights.get_mut(id).entry = entry;
-                    return self.requeue(id);
-                }
-                Prepared::Trouble(entry, trouble, detail) => {
-                    self.flights.get_mut(id).entry = entry;
-                    Outcome {
-                        id,
-                        ending: Ending::Trouble {
-                            trouble,
-                            next: 0,
-                            detail,
-                            in_doubt: false,
-                        },
+            Ok((seen, _)) => {
+                let prepared = prepare(&plan, &seen, &links, now());
+                self.weigh_again(id, &prepared);
+                match prepared {
+                    Prepared::Ready(mut entry) => {
+                        let flight = self.flights.get_mut(id);
+                        if flight.home != Home::Exception {
+                            // After a crash the store knows it under this idempotency key.
+                            entry.token = flight.entry.token;
+                        }
+                        flight.entry = entry;
+                        return self.requeue(id);
+                    }
+                    Prepared::Trouble(entry, trouble, detail) => {
+                        self.flights.get_mut(id).entry = entry;
+                        Outcome::trouble(id, trouble, detail)
                     }
                 }
-            },
+            }
         };
         self.conclude(outcome);
     }
@@ -305,13 +307,7 @@ impl Worker {
             reason: "Transient".into(),
             ..detail
         };
-        let ending = Ending::Trouble {
-            trouble: Trouble::Dead,
-            next: 0,
-            detail: Box::new(detail),
-            in_doubt: false,
-        };
-        self.conclude(Outcome { id, ending });
+        self.conclude(Outcome::trouble(id, Trouble::Dead, Box::new(detail)));
     }
 
     /// A record whose values were not kept could not be read again.

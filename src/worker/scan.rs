@@ -61,6 +61,7 @@ impl Worker {
 
     fn begin_scan(&mut self) {
         let started = now();
+        self.trust();
         self.next_scan = Millis::MAX;
         let plan = self.setup.plan.clone();
         let due_full = plan

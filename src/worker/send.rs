@@ -41,6 +41,9 @@ impl Worker {
             }
             self.held_until = None;
         }
+        if self.asks_first() {
+            return;
+        }
         let slots = if self.outages > 0 {
             1
         } else {
@@ -71,6 +74,9 @@ impl Worker {
         if !in_doubt && base.exists && base.mapped == flight.entry.mapped && !flight.detail.replayed
         {
             return self.conclude(Outcome::unchanged(id));
+        }
+        if flight.forced.is_none() && self.is_echo(flight) {
+            return self.hold_echo(id);
         }
         let step = match flight.forced {
             Some(Forced::Create) => route_unmatched(&plan),
@@ -111,14 +117,7 @@ impl Worker {
 
     /// Whether the store knows already that this create may be sent.
     fn noted(&self, id: FlightId) -> bool {
-        match self.flights.get(id).home {
-            Home::Segment { number, index } => self
-                .flights
-                .segments
-                .get(&number)
-                .is_some_and(|s| s.states[index] == mark::CREATING),
-            Home::Exception => false,
-        }
+        self.flights.mark(self.flights.get(id).home) == Some(mark::CREATING)
     }
 
     /// T2: creates are noted down before they are sent.
@@ -204,6 +203,7 @@ impl Worker {
             plain
                 && !same
                 && !flight.entry.body.is_empty()
+                && !worker.is_echo(flight)
                 && matches!(
                     (verb, step),
                     (Verb::Update, Step::Update) | (Verb::Upsert, Step::Upsert)

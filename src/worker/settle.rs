@@ -23,6 +23,7 @@ pub(super) const GATHER: Duration = Duration::from_millis(4);
 impl Worker {
     /// Takes an outcome into the next T3.
     pub(super) fn conclude(&mut self, outcome: Outcome) {
+        self.weigh(&outcome);
         self.flights.get_mut(outcome.id).doing = Doing::Settling;
         self.outcomes.push(outcome);
     }

@@ -174,6 +174,23 @@ pub enum RunError {
         object: String,
         count: u64,
     },
+    #[error(
+        "{whose} {rejected} of {of} records of this run, most often {reason} ({count}), so the Sync pauses before more \
+         become dead letters. Correct the Mapping, or Connection {connection} object {object}: with a changed manifest it \
+         goes on, and `syncline deadletters replay {sync} --all` sends what was rejected. To go on as it is, run it again \
+         (in a cluster: syncline sync now {sync}), or raise failures.suspectMappingAt"
+    )]
+    MappingSuspect {
+        /// Who says no, as the beginning of a sentence.
+        whose: &'static str,
+        sync: String,
+        connection: String,
+        object: String,
+        rejected: u64,
+        of: u64,
+        reason: String,
+        count: u64,
+    },
 }
 
 impl RunError {
@@ -188,7 +205,10 @@ impl RunError {
                 | StoreError::Lost { .. }
                 | StoreError::Unreachable { .. },
             ) => false,
-            Self::Store(_) | Self::TargetSuspect { .. } | Self::DeleteGuard { .. } => true,
+            Self::Store(_)
+            | Self::TargetSuspect { .. }
+            | Self::DeleteGuard { .. }
+            | Self::MappingSuspect { .. } => true,
             Self::Source { failure, .. } | Self::Target { failure, .. } => matches!(
                 failure.class,
                 Class::Authentication | Class::Configuration | Class::Forbidden

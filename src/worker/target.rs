@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 
-use crate::connector::{Answer, Connector, Done, Found, Item, Write};
+use crate::connector::{Answer, Connector, Done, Found, Item, Question, Write};
 use crate::plan::{ObjectPlan, Plan};
 use crate::record::{Class, Failure, Key, TargetId, Verb};
 
@@ -66,6 +66,15 @@ impl Target {
     /// See [`Connector::blocked_for`].
     pub fn blocked_for(&self) -> Option<Duration> {
         self.connector().blocked_for()
+    }
+
+    /// See [`Connector::ask_after`].
+    pub async fn ask_after(
+        &self,
+        object: &Arc<ObjectPlan>,
+        question: Question,
+    ) -> Result<(), Failure> {
+        self.connector().ask_after(object, question).await
     }
 
     /// See [`Connector::find`].

@@ -123,6 +123,11 @@ const REASONS: &[Row] = &[
         "change the record in the target by hand, then discard this dead letter",
     ),
     (
+        "Echo",
+        "it was written back and forth between the same two contents, `failures.echoAt` times",
+        "find out who changes it back, such as a Sync from this target into the source; let one side decide, then replay",
+    ),
+    (
         "NotReadable",
         "its values were not kept (`redact`), and the source cannot be asked for them",
         "give the source object get, or change the record in the source, which is taken by itself",

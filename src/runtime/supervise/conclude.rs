@@ -41,22 +41,23 @@ impl Supervisor {
         self.load().await;
         let next_attempt = self.next_attempt(order, kind, at);
         self.show(|s| {
-            s.next_run = Some(next_attempt);
+            s.next_run = next_attempt;
             s.tried = true;
             s.ailment = Some(Ailment {
                 kind,
                 message,
-                next_attempt: Some(next_attempt),
+                next_attempt,
             });
         });
     }
 
-    /// When a failed Sync is tried again.
-    fn next_attempt(&self, order: &Order, kind: AilmentKind, at: Millis) -> Millis {
+    /// When a failed Sync is tried again; `None`: when a person has acted.
+    fn next_attempt(&self, order: &Order, kind: AilmentKind, at: Millis) -> Option<Millis> {
         let delay = restart_delay(self.failures);
         let after = |delay: Duration| at.saturating_add(delay.as_millis() as i64);
         let site = &self.shared.site;
-        match kind {
+        Some(match kind {
+            AilmentKind::MappingSuspect => return None,
             AilmentKind::Unreachable => {
                 let delay = reach_delay(self.failures, getrandom::u64().unwrap_or(0));
                 order.plan.trigger.runs.next(at).min(after(delay))
@@ -70,7 +71,7 @@ impl Supervisor {
                 after(rest.unwrap_or(delay))
             }
             _ => after(delay),
-        }
+        })
     }
 }
 

@@ -91,6 +91,7 @@ async fn a_dead_letter_is_superseded_by_a_version_on_the_very_next_page() {
         {"to": "email", "from": "email"},
         {"to": "name", "from": "name", "onMissing": "Reject"},
     ]);
+    bench.spec["sync"]["failures"] = json!({"suspectMappingAt": 1_000});
     let broken = |n: usize| json!({"id": format!("c{n}"), "email": format!("c{n}@example.com")});
     bench.world().pages = vec![
         (0..50).map(broken).collect(),

@@ -152,7 +152,7 @@ async fn a_rejected_value_that_nobody_is_to_see_is_not_in_the_message() {
 #[tokio::test]
 async fn only_so_many_are_kept_and_the_others_are_counted() {
     let mut bench = Bench::new(|_, asked| (asked.method == "POST").then(|| (422, json!({})))).await;
-    bench.spec["sync"]["failures"] = json!({"deadLetterLimit": 100});
+    bench.spec["sync"]["failures"] = json!({"deadLetterLimit": 100, "suspectMappingAt": 1_000});
     bench.source((0..130).map(customer).collect());
     bench.run().await;
     assert_eq!(bench.dead_letters().await.len(), 100);

@@ -1,6 +1,7 @@
 //! The worker against a source and a target that do what a test says: real HTTP, a real store.
 //! Each test is one way in which a record was once lost, created twice, or a run never ended.
 
+mod echoes;
 mod faults;
 mod flow;
 mod guard;
@@ -10,4 +11,5 @@ mod outages;
 mod removal;
 mod sequences;
 mod support;
+mod suspect;
 mod table;

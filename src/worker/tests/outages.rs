@@ -138,3 +138,120 @@ async fn a_first_run_that_finds_the_target_down_goes_on_by_itself_where_it_was()
     let lists = bench.world().count("GET /customers");
     assert!((3..=4).contains(&lists), "each page was read once: {lists}");
 }
+
+/// A linked record whose every write is answered with this status once it is bad, and none beside it.
+async fn one_bad(status: u16) -> Bench {
+    let mut bench = Bench::new(move |_, asked| {
+        let bad = asked.method == "PUT" && asked.body["name"] == "bad";
+        bad.then(|| (status, json!({})))
+    })
+    .await;
+    bench.spec["sync"]["failures"] = json!({"deadLetterAfter": "1s"});
+    bench.source(customers(1));
+    bench.run().await;
+    let mut changed = customers(1);
+    changed[0]["name"] = json!("bad");
+    bench.source(changed);
+    bench
+}
+
+/// Runs for this long, and until the target was asked for some writes; whether there is a dead letter then.
+async fn gives_up(bench: &Bench, after: Duration) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < after || bench.world().count("PUT /contacts/0") < 30 {
+        bench.run().await;
+        if let Some(dead) = bench.dead_letters().await.first() {
+            assert_eq!(dead.detail.reason, "Transient");
+            assert!(begun.elapsed() > Duration::from_secs(1), "its time is over");
+            return true;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "hardly anything is sent"
+        );
+    }
+    false
+}
+
+#[tokio::test]
+async fn one_bad_record_without_any_other_is_given_up_in_time_where_the_target_answers_reads() {
+    // By find, by the probe, by get, by the list.
+    for way in 0..4 {
+        for status in [500, 503] {
+            let mut bench = one_bad(status).await;
+            let crm = &mut bench.spec["crm"];
+            match way {
+                1 => crm["probe"] = json!({"path": "/contacts"}),
+                2 => crm["objects"][0]["get"] = json!({"path": "/contacts"}),
+                3 => crm["objects"][0]["list"] = json!({"path": "/contacts", "records": "data"}),
+                _ => {}
+            }
+            assert!(gives_up(&bench, Duration::from_secs(60)).await, "{way}");
+            assert_eq!(bench.totals().await.exceptions(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_bad_record_where_nothing_can_be_asked_is_told_by_its_status() {
+    for (status, bad) in [(500, true), (503, false), (504, false)] {
+        let mut bench = one_bad(status).await;
+        bench.spec["crm"]["objects"][0]["find"] = Value::Null;
+        bench.spec["sync"]["match"] = Value::Null;
+        bench.spec["sync"]["write"] = json!({"onAmbiguous": "Retry"});
+        assert_eq!(
+            gives_up(&bench, Duration::from_secs(4)).await,
+            bad,
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_record_does_not_age_while_the_target_answers_nothing() {
+    let (mut bench, up) = down(1).await;
+    bench.spec["sync"]["failures"] = json!({"deadLetterAfter": "1s"});
+    up.store(true, Ordering::SeqCst);
+    bench.run().await;
+    up.store(false, Ordering::SeqCst);
+    let mut changed = customers(1);
+    changed[0]["name"] = json!("Grace");
+    bench.source(changed);
+    // A clock that counts: the outage is known from the first run on, and this is far longer than 1 s.
+    assert!(!gives_up(&bench, Duration::from_secs(4)).await);
+    up.store(true, Ordering::SeqCst);
+    bench.run().await;
+    assert_eq!(bench.world().records[0]["name"], "Grace");
+    assert_eq!(bench.totals().await.exceptions(), 0);
+}
+
+#[tokio::test]
+async fn many_records_that_fail_are_the_targets_fault_whatever_it_answers_to_reads() {
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    let mut bench = Bench::new(move |_, asked| {
+        let refused = asked.method == "PUT" && is_down.load(Ordering::SeqCst);
+        refused.then(|| (500, json!({})))
+    })
+    .await;
+    bench.spec["sync"]["failures"] = json!({"deadLetterAfter": "1s"});
+    bench.source(customers(20));
+    bench.run().await;
+    down.store(true, Ordering::SeqCst);
+    let mut changed = customers(20);
+    for customer in &mut changed {
+        customer["name"] = json!("Grace");
+    }
+    bench.source(changed);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        bench.run().await;
+        assert_eq!(bench.totals().await.dead_letters(), 0);
+    }
+    down.store(false, Ordering::SeqCst);
+    while bench.totals().await.exceptions() > 0 {
+        bench.run().await;
+    }
+    let world = bench.world();
+    assert!(world.records.iter().all(|record| record["name"] == "Grace"));
+}
