@@ -7,6 +7,7 @@ mod dead_letter;
 mod downtime;
 mod error;
 pub mod inbox;
+mod link;
 mod location;
 pub mod postgres;
 pub mod segment;
@@ -18,11 +19,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::record::{Failure, Fingerprint, Key, LookupKey, Moment, SyncName, TargetId};
+use crate::record::{Failure, Key, LookupKey, Moment, SyncName, TargetId};
 pub use dead_letter::{Closed, Closing, How, Keep, MOST_CLOSED, Tried};
 pub use downtime::Downtime;
 pub use error::{OnMismatch, StoreError};
 pub use inbox::{Delivered, Notice};
+pub use link::{Link, Presence, Present};
 pub use location::{Location, LocationError};
 pub use segment::Entry;
 pub use store::{Holder, Pick, Store, Takeover, Which};
@@ -137,59 +139,6 @@ pub struct RunReport {
     /// What stopped it and what to do.
     pub message: Option<String>,
     pub counts: Counts,
-}
-
-/// What is known of a source record that was dealt with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    pub key: Key,
-    /// The target record; `None`: seen (backfill: None, discarded, or an upsert without id).
-    pub target: Option<TargetId>,
-    /// Of the source record, under the Plan.
-    pub raw: Fingerprint,
-    /// Of the mapped record that the target surely has; unknown after a write whose fate isn't known.
-    pub mapped: Fingerprint,
-    /// Version of the source record.
-    pub moment: Option<Moment>,
-    /// Hash of the match value; kept only for Syncs with `match`.
-    pub matching: Option<i64>,
-    /// One hash for each field sent, for `sends: ChangedFields`; empty otherwise.
-    pub fields: Vec<u8>,
-    /// The Sync made the target record; it did not find it there.
-    pub own: bool,
-    /// Whether the source record is there.
-    pub presence: Presence,
-}
-
-/// Whether a linked source record is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Presence {
-    #[default]
-    Here,
-    /// It is gone or has left, and what was to be done about it in the target is done.
-    Removed,
-}
-
-impl Link {
-    /// `own` and `presence` as one number: the lowest bit says `own`, the rest 0 for here and 1 for removed. What
-    /// older tables don't say is 0.
-    pub(crate) fn standing(&self) -> i64 {
-        let presence = match self.presence {
-            Presence::Here => 0,
-            Presence::Removed => 1,
-        };
-        presence << 1 | i64::from(self.own)
-    }
-
-    /// The reverse of [`Link::standing`].
-    pub(crate) fn read_standing(standing: Option<i64>) -> (bool, Presence) {
-        let standing = standing.unwrap_or_default();
-        let presence = match standing >> 1 {
-            0 => Presence::Here,
-            _ => Presence::Removed,
-        };
-        (standing & 1 == 1, presence)
-    }
 }
 
 /// The state of a record that is neither applied nor simply in the outbox.
@@ -331,6 +280,10 @@ pub enum Change {
         key: Key,
         target_gone: bool,
     },
+    /// A link that is [`Presence::Here`] is [`Presence::Missed`]; does nothing to another.
+    Missed(Key),
+    /// A link that is [`Presence::Missed`] is [`Presence::Here`] again; does nothing to another.
+    Seen(Key),
     Exception(Box<Exception>),
     /// The exception of this key is over.
     Resolved(Key),

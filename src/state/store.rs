@@ -7,7 +7,7 @@ use crate::record::{Fingerprint, Key, SyncName, TargetId};
 
 use super::{
     Change, Closed, Closing, Delivered, Exception, Keep, Known, Link, Millis, Notice, OnMismatch,
-    Session, StoreError, Stored, SyncState, Totals,
+    Present, Session, StoreError, Stored, SyncState, Totals,
 };
 
 /// Another source record that has a match value.
@@ -112,6 +112,15 @@ pub trait Store: Send + Sync {
         target: &TargetId,
         except: &Key,
     ) -> BoxFuture<'_, Result<Option<Link>, StoreError>>;
+
+    /// The links by which the target has, or may have, records whose source records are not known to be gone: by
+    /// key, after this one, at most `limit`.
+    fn present(
+        &self,
+        session: &Session,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Present>, StoreError>>;
 
     /// At most `limit` exceptions.
     fn exceptions(

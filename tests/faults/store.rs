@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use syncline::record::{Fingerprint, Key, SyncName, TargetId};
 use syncline::state::{
     Change, Closed, Closing, Delivered, Exception, Holder, Keep, Known, Link, Millis, Notice,
-    OnMismatch, Pick, Session, Store, StoreError, Stored, SyncState, Totals, Which,
+    OnMismatch, Pick, Present, Session, Store, StoreError, Stored, SyncState, Totals, Which,
 };
 use tokio::sync::watch;
 
@@ -203,6 +203,18 @@ impl Store for Flaky {
         let (session, target, except) = (session.clone(), target.clone(), except.clone());
         self.apart(move |inner| {
             Box::pin(async move { inner.by_target(&session, &target, &except).await })
+        })
+    }
+
+    fn present(
+        &self,
+        session: &Session,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Present>, StoreError>> {
+        let (session, after) = (session.clone(), after.cloned());
+        self.apart(move |inner| {
+            Box::pin(async move { inner.present(&session, after.as_ref(), limit).await })
         })
     }
 

@@ -1,6 +1,7 @@
 //! What every store has to keep, as tests that run on both: SQLite in a folder, and a real PostgreSQL with a
 //! database for each test. A rule of the trait that is not here is not promised.
 
+mod absence;
 mod closed;
 mod dead_letters;
 mod exceptions;

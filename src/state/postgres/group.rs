@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{Fingerprint, Key};
-use crate::state::{Change, Exception, Link, SyncState, Trouble, mark};
+use crate::state::{Change, Exception, Link, Presence, SyncState, Trouble, mark};
 
 /// What a group leaves behind in each table, by Sync and key.
 #[derive(Debug, Default, PartialEq)]
 pub struct Group {
     pub links: BTreeMap<(i64, Key), LinkChange>,
+    /// Links of which nothing else is left to change, and whether they were missed or seen.
+    pub missed: BTreeMap<(i64, Key), bool>,
     /// `None`: the exception goes.
     pub exceptions: BTreeMap<(i64, Key), Option<Box<Exception>>>,
     pub segments: BTreeMap<(i64, u64), SegmentChange>,
@@ -45,9 +47,12 @@ impl Group {
             }
             Change::Marks { number, states } => self.mark(sync, number, states),
             Change::Link(link) => {
-                self.links
-                    .insert((sync, link.key.clone()), LinkChange::Put(link));
+                let place = (sync, link.key.clone());
+                self.missed.remove(&place);
+                self.links.insert(place, LinkChange::Put(link));
             }
+            Change::Missed(key) => self.miss(sync, key, true),
+            Change::Seen(key) => self.miss(sync, key, false),
             Change::Forget { key, target_gone } => self.forget(sync, key, target_gone),
             Change::Exception(exception) => {
                 let key = exception.entry.key.clone();
@@ -59,6 +64,20 @@ impl Group {
             Change::Release => self.release(sync),
             Change::State(state) => {
                 self.states.insert(sync, state);
+            }
+        }
+    }
+
+    fn miss(&mut self, sync: i64, key: Key, missed: bool) {
+        let place = (sync, key);
+        match self.links.get_mut(&place) {
+            Some(LinkChange::Put(link)) => match (link.presence, missed) {
+                (Presence::Here, true) => link.presence = Presence::Missed,
+                (Presence::Missed, false) => link.presence = Presence::Here,
+                _ => {}
+            },
+            _ => {
+                self.missed.insert(place, missed);
             }
         }
     }

@@ -31,7 +31,8 @@ use tokio_postgres::NoTls;
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
     Change, Closed, Closing, Delivered, Exception, Holder, Keep, Known, Link, Millis, Notice,
-    OnMismatch, Pick, Session, Store, StoreError, Stored, SyncState, Takeover, Totals, Which,
+    OnMismatch, Pick, Present, Session, Store, StoreError, Stored, SyncState, Takeover, Totals,
+    Which,
 };
 use connect::{ANSWER, Access};
 use read::Reader;
@@ -216,6 +217,22 @@ impl Store for PostgresStore {
     ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
         let (id, target, except) = (session.id, target.clone(), except.clone());
         async move { self.reader().await?.by_target(id, &target, &except).await }.boxed()
+    }
+
+    fn present(
+        &self,
+        session: &Session,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Present>, StoreError>> {
+        let (id, after) = (session.id, after.cloned());
+        async move {
+            self.reader()
+                .await?
+                .present(id, after.as_ref(), limit)
+                .await
+        }
+        .boxed()
     }
 
     fn exceptions(

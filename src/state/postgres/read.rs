@@ -9,12 +9,12 @@ use tokio_postgres::types::ToSql;
 
 use crate::record::{Fingerprint, Key, Moment, SyncName, TargetId};
 use crate::state::{
-    Detail, Exception, Holder, Known, Link, Millis, Pick, Session, StoreError, Stored, SyncState,
-    Totals, Trouble, segment,
+    Detail, Exception, Holder, Known, Link, Millis, Pick, Present, Session, StoreError, Stored,
+    SyncState, Totals, Trouble, segment,
 };
 
 use super::error::translate;
-use super::write::key_bytes;
+use super::write::{Print, key_bytes};
 
 const LINK: &str = "l.key, l.target, l.raw, l.mapped, l.moment_number, l.moment_text, l.matching, l.fields, l.standing";
 const EXCEPTION: &str = "e.trouble, e.next, e.detail, e.entries";
@@ -176,6 +176,27 @@ impl Reader {
             .map(link))
     }
 
+    pub async fn present(
+        &self,
+        sync: i64,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Present>, StoreError> {
+        let sql = "SELECT key, coalesce(standing, 0) >= 4 FROM link
+                   WHERE sync = $1 AND key > $2 AND coalesce(standing, 0) NOT IN (2, 3)
+                     AND (target IS NOT NULL OR mapped <> $3)
+                   ORDER BY key LIMIT $4";
+        let after = after.map(key_bytes).unwrap_or_default();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let unknown = Print(Fingerprint::UNKNOWN);
+        let rows = self.query(sql, &[&sync, &after, &unknown, &limit]).await?;
+        let present = |row: &Row| Present {
+            key: key_of(row.get(0)),
+            missed: row.get(1),
+        };
+        Ok(rows.iter().map(present).collect())
+    }
+
     pub async fn exceptions(
         &self,
         sync: i64,
@@ -225,8 +246,8 @@ impl Reader {
 
     pub async fn totals(&self, sync: i64) -> Result<Totals, StoreError> {
         let sql = "SELECT trouble, reason, count(*), 0::int8, 0::int8 FROM exception WHERE sync = $1 GROUP BY trouble, reason
-                   UNION ALL SELECT NULL, 'link', count(*), count(*) FILTER (WHERE standing >= 2),
-                       count(target) FILTER (WHERE standing IS NULL OR standing < 2) FROM link
+                   UNION ALL SELECT NULL, 'link', count(*), count(*) FILTER (WHERE standing IN (2, 3)),
+                       count(target) FILTER (WHERE coalesce(standing, 0) NOT IN (2, 3)) FROM link
                      WHERE sync = $1
                    UNION ALL SELECT NULL, 'segment', count(*), 0, 0 FROM segment WHERE sync = $1";
         let mut totals = Totals::default();

@@ -23,6 +23,11 @@ const LINK_FORGET: &str = "
 UPDATE link SET mapped = $4, fields = NULL, target = CASE WHEN f.gone THEN NULL ELSE link.target END
 FROM unnest($1::int8[], $2::bytea[], $3::bool[]) AS f (sync, key, gone)
 WHERE link.sync = f.sync AND link.key = f.key";
+const LINK_MISS: &str = "
+UPDATE link SET standing = coalesce(link.standing, 0) + CASE WHEN m.missed THEN 4 ELSE -4 END
+FROM unnest($1::int8[], $2::bytea[], $3::bool[]) AS m (sync, key, missed)
+WHERE link.sync = m.sync AND link.key = m.key
+  AND CASE WHEN m.missed THEN coalesce(link.standing, 0) < 2 ELSE link.standing >= 4 END";
 pub const EXCEPTION_PUT: &str = "
 INSERT INTO exception (sync, key, trouble, next, reason, wait_namespace, wait_name, wait_key, detail, entries,
   matching, died)
@@ -54,6 +59,7 @@ pub struct Statements {
     pub lock: Statement,
     link_put: Statement,
     link_forget: Statement,
+    link_miss: Statement,
     exception_release: Statement,
     exception_put: Statement,
     exception_drop: Statement,
@@ -69,6 +75,7 @@ impl Statements {
             lock: client.prepare(LOCK).await?,
             link_put: client.prepare(LINK_PUT).await?,
             link_forget: client.prepare(LINK_FORGET).await?,
+            link_miss: client.prepare(LINK_MISS).await?,
             exception_release: client.prepare(EXCEPTION_RELEASE).await?,
             exception_put: client.prepare(EXCEPTION_PUT).await?,
             exception_drop: client.prepare(EXCEPTION_DROP).await?,
@@ -91,10 +98,12 @@ impl Statements {
         forgotten.push(&unknown);
         let SegmentRows { new, marks, gone } = &segments;
         let released: Vec<i64> = group.released.iter().copied().collect();
-        let kinds: [(usize, &Statement, Values<'_>); 9] = [
+        let (of, keys, missed) = miss_rows(group);
+        let kinds: [(usize, &Statement, Values<'_>); 10] = [
             (released.len(), &self.exception_release, vec![&released]),
             (puts.keys.len(), &self.link_put, puts.values()),
             (forgets.keys.len(), &self.link_forget, forgotten),
+            (keys.len(), &self.link_miss, vec![&of, &keys, &missed]),
             (
                 exceptions.keys.len(),
                 &self.exception_put,
@@ -335,6 +344,17 @@ impl<'a> SegmentRows<'a> {
         }
         rows
     }
+}
+
+/// By column: Sync, key, and whether the link was missed.
+fn miss_rows(group: &Group) -> (Vec<i64>, Blobs<'_>, Vec<bool>) {
+    let (mut syncs, mut keys, mut missed) = (Vec::new(), Vec::new(), Vec::new());
+    for ((sync, key), is) in &group.missed {
+        syncs.push(*sync);
+        keys.push(key.as_str().as_bytes());
+        missed.push(*is);
+    }
+    (syncs, keys, missed)
 }
 
 fn state_rows(states: &std::collections::BTreeMap<i64, Box<SyncState>>) -> (Vec<i64>, Vec<String>) {

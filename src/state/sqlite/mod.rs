@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use crate::record::{Fingerprint, Key, SyncName, TargetId};
 use crate::state::{
     Change, Closed, Closing, Delivered, Exception, Holder, Keep, Known, Link, Millis, Notice,
-    OnMismatch, Pick, Session, Store, StoreError, Stored, SyncState, Totals, Which,
+    OnMismatch, Pick, Present, Session, Store, StoreError, Stored, SyncState, Totals, Which,
 };
 use group::{Queued, WriteJob, write_loop};
 use schema::Durability;
@@ -209,6 +209,16 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'_, Result<Option<Link>, StoreError>> {
         let (id, target, except) = (session.id, target.clone(), except.clone());
         self.read(move |db| read::by_target(db, id, &target, &except))
+    }
+
+    fn present(
+        &self,
+        session: &Session,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Present>, StoreError>> {
+        let (id, after) = (session.id, after.cloned());
+        self.read(move |db| read::present(db, id, after.as_ref(), limit))
     }
 
     fn exceptions(

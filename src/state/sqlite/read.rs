@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::record::{Fingerprint, Key, Moment, SyncName, TargetId};
 use crate::state::{
-    Detail, Exception, Holder, Known, Link, Millis, Pick, Session, Stored, SyncState, Totals,
-    Trouble, segment,
+    Detail, Exception, Holder, Known, Link, Millis, Pick, Present, Session, Stored, SyncState,
+    Totals, Trouble, segment,
 };
 
 const LINK: &str = "SELECT key, target, raw, mapped, moment, matching, fields, standing FROM link";
@@ -202,6 +202,34 @@ pub fn by_target(
     .optional()
 }
 
+pub fn present(
+    db: &Connection,
+    sync: i64,
+    after: Option<&Key>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Present>> {
+    db.prepare_cached(
+        "SELECT key, coalesce(standing, 0) >= 4 FROM link
+         WHERE sync = ? AND key > ? AND coalesce(standing, 0) NOT IN (2, 3) AND (target IS NOT NULL OR mapped <> ?)
+         ORDER BY key LIMIT ?",
+    )?
+    .query_map(
+        params![
+            sync,
+            after.map_or("", Key::as_str),
+            Fingerprint::UNKNOWN.to_bytes(),
+            limit as i64
+        ],
+        |row| {
+            Ok(Present {
+                key: Key::from_text(row.get_ref(0)?.as_str()?),
+                missed: row.get(1)?,
+            })
+        },
+    )?
+    .collect()
+}
+
 pub fn exceptions(
     db: &Connection,
     sync: i64,
@@ -246,8 +274,8 @@ pub fn next_due(db: &Connection, sync: i64, after: Millis) -> rusqlite::Result<O
 pub fn totals(db: &Connection, sync: i64) -> rusqlite::Result<Totals> {
     let (links, removed, targets) = db
         .prepare_cached(
-            "SELECT count(*), count(*) FILTER (WHERE standing >= 2),
-               count(target) FILTER (WHERE standing IS NULL OR standing < 2) FROM link WHERE sync = ?",
+            "SELECT count(*), count(*) FILTER (WHERE standing IN (2, 3)),
+               count(target) FILTER (WHERE coalesce(standing, 0) NOT IN (2, 3)) FROM link WHERE sync = ?",
         )?
         .query_row([sync], |row| {
             let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)? as u64);

@@ -26,7 +26,7 @@ pub fn apply(db: &Connection, session: &Session, changes: &[Change]) -> Result<(
         match change {
             Change::Link(link) => links.push(link),
             // It changes a row that a link before it may have made.
-            Change::Forget { .. } => {
+            Change::Forget { .. } | Change::Missed(_) | Change::Seen(_) => {
                 link::put(db, session.id, &mut links)?;
                 one(db, session.id, change)?;
             }
@@ -89,6 +89,19 @@ fn one(db: &Connection, sync: i64, change: &Change) -> Result<(), WriteError> {
                 sync,
                 key.as_str()
             ])?;
+        }
+        Change::Missed(key) => {
+            db.prepare_cached(
+                "UPDATE link SET standing = coalesce(standing, 0) + 4
+                 WHERE sync = ? AND key = ? AND coalesce(standing, 0) < 2",
+            )?
+            .execute(params![sync, key.as_str()])?;
+        }
+        Change::Seen(key) => {
+            db.prepare_cached(
+                "UPDATE link SET standing = standing - 4 WHERE sync = ? AND key = ? AND standing >= 4",
+            )?
+            .execute(params![sync, key.as_str()])?;
         }
         Change::Exception(exception) => put_exception(db, sync, exception)?,
         Change::Resolved(key) => {
