@@ -46,6 +46,7 @@ pub use fence::Fence;
 pub use guard::Guard;
 pub use pages::PageReader;
 pub use probe::Question;
+pub use read::Look;
 
 /// Time from a rejected credential to the next try, where the Connection has no probe.
 const FIRST_TRY: Duration = Duration::from_secs(300);
@@ -128,7 +129,8 @@ pub struct Page {
     pub token: Option<String>,
     /// Parents whose lists were read to their end since the page before.
     pub parents: Vec<u64>,
-    /// Whether every record of the parents and pages was seen (no answer was ignored by a rule).
+    /// What was left out since the page before: answers that a rule ignores, parents that were passed over, records
+    /// of which the list's filter cannot be told. 0: every record was seen.
     pub ignored: u32,
 }
 

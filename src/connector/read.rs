@@ -11,9 +11,27 @@ use crate::plan::ObjectPlan;
 use crate::plan::connection::Operation;
 use crate::record::{Class, Failure, TargetId};
 
+/// What a system answers to the question for one record.
+#[derive(Clone, Debug)]
+pub enum Look {
+    Found(Found),
+    /// 404, 410, or what a rule calls Gone: there is no such record.
+    Gone,
+    /// A rule says that the answer is to be ignored.
+    Ignored,
+}
+
 impl Connector {
-    /// One record by its id; `None` when the system says 404 or 410.
+    /// One record by its id; `None` when the system does not show it.
     pub async fn get(&self, object: &ObjectPlan, id: &TargetId) -> Result<Option<Found>, Failure> {
+        Ok(match self.look(object, id).await? {
+            Look::Found(found) => Some(found),
+            Look::Gone | Look::Ignored => None,
+        })
+    }
+
+    /// Asks for one record by its id.
+    pub async fn look(&self, object: &ObjectPlan, id: &TargetId) -> Result<Look, Failure> {
         let Some(operation) = &object.get else {
             return Err(self.missing(object, "get"));
         };
@@ -30,14 +48,14 @@ impl Connector {
             url: None,
         };
         let reply = match self.call(request).await {
-            Ok(reply) if reply.ignored => return Ok(None),
+            Ok(reply) if reply.ignored => return Ok(Look::Ignored),
             Ok(reply) => reply,
-            Err(failure) if failure.class == Class::Gone => return Ok(None),
+            Err(failure) if failure.class == Class::Gone => return Ok(Look::Gone),
             Err(failure) => return Err(failure),
         };
         let mut answer = self.json(operation, &reply.body)?;
         match take(&operation.answer, &mut answer) {
-            Some(record @ Value::Object(_)) => Ok(Some(Found {
+            Some(record @ Value::Object(_)) => Ok(Look::Found(Found {
                 id: id.clone(),
                 record,
             })),

@@ -12,21 +12,23 @@ use crate::expression::raw;
 use crate::plan::connection::{CursorPlan, ListPlan, PageWay};
 use crate::record::{Fingerprint, Moment};
 
-/// The records that take part, in order, with the parent's fields that the list includes.
+/// The records that take part, in order, with the parent's fields that the list includes; and how many were left
+/// out because the filter failed on them.
 pub(super) fn records_of(
     mut records: Vec<Bytes>,
     list: &ListPlan,
     parent: Option<&Value>,
     since: Option<&Moment>,
-) -> Vec<Bytes> {
+) -> (Vec<Bytes>, u32) {
+    let mut failed = 0;
     if let Some(filter) = &list.records.filter {
-        records.retain(|record| passes(filter, record));
+        records.retain(|record| passes(filter, record, &mut failed));
     }
     if let (Some(cursor), Some(since)) = (list.cursor.as_ref().filter(|c| c.client_side), since) {
         records.retain(|record| !is_before(record, cursor, since));
     }
     let Some(parent) = parent.filter(|_| !list.include.is_empty()) else {
-        return records;
+        return (records, failed);
     };
     let texts: Vec<(&str, String)> = list
         .include
@@ -37,18 +39,25 @@ pub(super) fn records_of(
         .iter()
         .map(|(field, text)| (*field, text.as_str()))
         .collect();
-    records
+    let records = records
         .iter()
         .map(|record| raw::with_fields(record, &fields))
-        .collect()
+        .collect();
+    (records, failed)
 }
 
 /// What is no object is kept: the engine names it. An error of the expression is a no.
-fn passes(filter: &Expression, record: &[u8]) -> bool {
-    match serde_json::from_slice::<Value>(record) {
-        Ok(record) if record.is_object() => filter.test(&[("record", &record)]).unwrap_or(false),
-        _ => true,
-    }
+fn passes(filter: &Expression, record: &[u8], failed: &mut u32) -> bool {
+    let Some(record) = serde_json::from_slice::<Value>(record)
+        .ok()
+        .filter(Value::is_object)
+    else {
+        return true;
+    };
+    filter.test(&[("record", &record)]).unwrap_or_else(|_| {
+        *failed += 1;
+        false
+    })
 }
 
 /// Whether a record has not changed since; one without a readable moment may have.

@@ -228,7 +228,8 @@ impl Scan {
             Ok(more) => {
                 let parent = at.parent.as_ref().map(|p| &p.value);
                 let since = at.window.since.as_ref();
-                let records = records_of(split.records, &self.list, parent, since);
+                let (records, failed) = records_of(split.records, &self.list, parent, since);
+                self.ignored += failed;
                 Ok(Some(self.finish(at, records, more)))
             }
             Err(what) => {
