@@ -1,6 +1,7 @@
 //! Resolved specs become a [`Plan`]: a value with nothing left to decide, or a list of [`Problem`]s.
 //! Pure: no I/O, no clock, no `async fn`. Made by the controller and by `cli`, run by `worker`.
 
+mod absence;
 mod amount;
 pub mod connection;
 mod failures;

@@ -147,11 +147,14 @@ pub(super) fn check_removals(
             "no record can leave without source.where: add it, or remove onLeave",
         );
     }
-    if source.object.deleted.is_none() && !plans.on_delete.is_ignore() {
+    let told =
+        source.object.deleted.is_some() || source.object.list.as_ref().is_none_or(|l| l.absent);
+    if !told && !plans.on_delete.is_ignore() {
         checker.error(
             "spec.write.onDelete",
             format!(
-                "nothing tells that a record of object {:?} of {} was deleted: say there by `deleted` what a tombstone looks like",
+                "nothing tells that a record of object {:?} of {} was deleted: say there by `deleted` what a tombstone \
+                 looks like, or by `list.absent: Deleted` that a record which the list does not show any more was deleted",
                 source.object.name,
                 source.connection.resource()
             ),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::absence::check_absence;
 use super::failures::compile_failures;
 use super::guarantee::{check_blind, guarantees};
 use super::matching;
@@ -68,6 +69,8 @@ pub(super) fn compile_sync(
     };
     check_target(&target, &write, matching.as_ref(), checker);
     check_removals(&source, &target, &write, filter.is_some(), checker);
+    let refreshes = spec.trigger.full_refresh.is_some();
+    check_absence(&source, &write, backfill.as_ref(), refreshes, checker);
     check_find(&target.object, matching.as_ref(), checker);
     if let Some(matching) = &matching {
         matching::check_written(matching, mapping, &target.object, checker);

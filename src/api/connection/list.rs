@@ -71,6 +71,12 @@ pub struct ListSpec {
     /// How only what changed since the last scan is read; every scan reads everything when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<CursorSpec>,
+    /// What it means that a record which was synced does not stand in the list any more. Deleted: of a list that
+    /// shows every record there is, whatever its state; what becomes of the target record then says `write.onDelete`
+    /// of a Sync. Only scans count that read the list from end to end and left nothing out, and the object's `get`
+    /// is asked first; without `get`, the next such scan must not have the record either. Default: Ignore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<AbsentRecords>,
     /// Reads the list once for each of some values or of another object's records, in order. All
     /// entries are read, one after the other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -105,6 +111,16 @@ pub enum MissingRecords {
     Error,
     /// There are no records: some systems leave out an empty list.
     Empty,
+}
+
+/// What it means that a record does not stand in its list any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AbsentRecords {
+    /// Nothing: the list need not show every record.
+    #[default]
+    Ignore,
+    /// The record was deleted.
+    Deleted,
 }
 
 /// Where the names of the columns stand.

@@ -33,7 +33,8 @@ pub struct ObjectSpec {
     pub modified: Option<MomentSpec>,
     /// CEL over `record`: whether the record is a tombstone, the last word about one that was deleted, such as
     /// `record.deleted_at != null`. A tombstone skips the Sync's `where` and its Mapping; what becomes of it says
-    /// `write.onDelete`. An error counts as no. Default: no record is.
+    /// `write.onDelete`. An error counts as no. Default: no record is. For systems that show no tombstones there is
+    /// `list.absent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub deleted: Option<String>,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Checker, RequestParts};
 use super::request::{Operation, compile_request};
-use crate::api::connection::{ForEachSpec, ListSpec, Method};
+use crate::api::connection::{AbsentRecords, ForEachSpec, ListSpec, Method};
 use crate::expression::Path;
 
 pub(super) use cursor::compile_moment;
@@ -37,6 +37,8 @@ pub struct ListPlan {
     pub cursor: Option<CursorPlan>,
     /// A token of the last page with which the next scan begins; never together with `cursor`.
     pub token: Option<TokenCursorPlan>,
+    /// A record that does not stand in the list any more was deleted.
+    pub absent: bool,
     /// For what the list is read again and again; once when empty.
     pub for_each: Vec<ForEachPlan>,
     /// Fields that are added to every record: name and path in the parent.
@@ -78,6 +80,23 @@ impl ListPlan {
             paths.push(from);
         }
         paths
+    }
+
+    /// Whether a scan may read less than the whole list, because it goes on where the last one ended.
+    pub fn goes_on(&self) -> bool {
+        self.cursor.is_some() || self.token.is_some()
+    }
+
+    /// Whether even a scan that reads everything asks for a part of the records only: those since a moment, or those
+    /// that have not changed since the scan began.
+    pub fn is_bounded(&self) -> bool {
+        let until = |path: &Path| path.to_string() == "until";
+        self.cursor.as_ref().is_some_and(|cursor| {
+            cursor.start.is_some()
+                || cursor.step.is_some()
+                || cursor.send_until_as.is_some()
+                || self.request.paths_of("cursor").iter().any(until)
+        })
     }
 
     /// Whether an expression looks at the whole body of each answer.
@@ -148,6 +167,7 @@ fn compile_level(
         pages: pages.flatten(),
         cursor,
         token,
+        absent: spec.absent == Some(AbsentRecords::Deleted),
         for_each,
         include,
         parent_paths,
