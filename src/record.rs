@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 pub use failure::{Class, Failure, Request};
 
@@ -200,6 +200,11 @@ impl Fingerprint {
 
     pub fn of(bytes: &[u8]) -> Self {
         Self(xxh3_128(bytes).max(1))
+    }
+
+    /// One of many fingerprints of the same content, each as good as any other.
+    pub fn seeded(bytes: &[u8], seed: u64) -> Self {
+        Self(xxh3_128_with_seed(bytes, seed).max(1))
     }
 
     /// The fingerprint of this content under another one, such as a record under a Plan.

@@ -24,6 +24,8 @@ pub enum Bug {
     EpochUnchecked,
     /// A record counts as done when it is sent.
     DoneBeforeAnswer,
+    /// What one scan does not show is deleted at once.
+    AbsentUnconfirmed,
 }
 
 /// Whether this bug is planted.

@@ -4,6 +4,8 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::pipeline::route::{Step, route};
+use crate::plan::{Guarantee, Plan};
 use crate::state::{Change, StoreError};
 use crate::trial::{Bug, planted};
 
@@ -33,4 +35,17 @@ impl Worker {
         }
         self.setup.store.commit(&self.session, changes)
     }
+}
+
+/// Keyed creates that need no search may carry T2 in T1: sending the same bytes under the same key is
+/// harmless whether or not they were sent before.
+pub(super) fn carries_t2(plan: &Plan) -> bool {
+    plan.guarantees.create == Some(Guarantee::IdempotencyKey)
+        && route(plan, false) == Step::Create
+        && plan
+            .target
+            .object
+            .create
+            .as_ref()
+            .is_some_and(|create| create.batch.is_none())
 }

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::record::{Key, Moment, Removal};
 use crate::state::{Known, Session, Store, StoreError};
 
-use super::fresh::Fresh;
+use super::filter::KeyFilter;
 use super::now;
 use super::prepare::{Prepared, find_links, prepare};
 use super::seen::{Seen, see};
@@ -49,6 +49,8 @@ pub enum Origin {
         after: u64,
         broken: Vec<(Bytes, String)>,
     },
+    /// The list does not have them, and `get` neither.
+    Absent,
 }
 
 /// Whether a record that was seen takes part.
@@ -59,6 +61,8 @@ pub enum Standing {
     Deleted,
     /// The Sync's `where` says no.
     Left,
+    /// The source does not have it any more.
+    Absent,
     /// The Sync's `where` cannot be told: it takes no part, and nothing is removed because of that.
     Unclear,
 }
@@ -69,6 +73,7 @@ impl Standing {
         match self {
             Self::Deleted => Some(Removal::Deleted),
             Self::Left => Some(Removal::Left),
+            Self::Absent => Some(Removal::Absent),
             Self::Here | Self::Unclear => None,
         }
     }
@@ -137,12 +142,13 @@ pub fn begin(
     eager: bool,
 ) -> JoinHandle<Digest> {
     let answered = Instant::now();
+    let standing = matches!(origin, Origin::Absent).then_some(Standing::Absent);
     let list = plan.source.object.list.as_ref();
     let has_cursor =
         list.is_some_and(|list| list.cursor.is_some()) && matches!(origin, Origin::Scan { .. });
     spawn_blocking(move || {
         let broken = match &mut origin {
-            Origin::Scan { .. } => Vec::new(),
+            Origin::Scan { .. } | Origin::Absent => Vec::new(),
             Origin::Inbox { broken, .. } => std::mem::take(broken),
         };
         let mut digest = Digest {
@@ -170,7 +176,7 @@ pub fn begin(
                     digest.records.push(Candidate {
                         seen,
                         known: Known::default(),
-                        standing: None,
+                        standing,
                         prepared: None,
                     });
                 }
@@ -192,7 +198,7 @@ pub async fn finish(
     session: Session,
     begun: JoinHandle<Digest>,
     exceptions: bool,
-    fresh: Option<Arc<Mutex<Fresh>>>,
+    fresh: Option<Arc<Mutex<KeyFilter>>>,
 ) -> Result<Digest, StoreError> {
     let mut digest = ended(begun).await;
     let ask = worth_asking(&digest.records, fresh.as_deref());
@@ -206,7 +212,9 @@ pub async fn finish(
             digest.records[at].known = known;
         }
     }
-    let unmapped = |c: &Candidate| c.prepared.is_none() && !c.is_known();
+    let unmapped = |c: &Candidate| {
+        c.prepared.is_none() && !c.is_known() && c.standing != Some(Standing::Absent)
+    };
     if !plan.lookups.is_empty() {
         let mut wanted = Vec::new();
         for candidate in digest.records.iter().filter(|c| unmapped(c)) {
@@ -228,7 +236,7 @@ pub async fn finish(
 }
 
 /// The records that the store may know something of, by their place.
-fn worth_asking(records: &[Candidate], fresh: Option<&Mutex<Fresh>>) -> Vec<usize> {
+fn worth_asking(records: &[Candidate], fresh: Option<&Mutex<KeyFilter>>) -> Vec<usize> {
     let Some(fresh) = fresh else {
         return (0..records.len()).collect();
     };

@@ -21,7 +21,8 @@ const MOST_READS: usize = 8;
 impl Worker {
     /// The keys of a page's records that differ from what is known, have no order, and may be older.
     pub(super) fn doubtful(&self, page: &Digest) -> Vec<Key> {
-        if page.reread || self.inbox.is_none() {
+        let absent = matches!(page.origin, Origin::Absent);
+        if page.reread || absent || self.inbox.is_none() {
             return Vec::new();
         }
         let told = self.holds_payloads(page);

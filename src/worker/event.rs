@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use crate::connector::{Answer, Found};
 use crate::mapping::Links;
 use crate::record::{Failure, Key, Verb};
-use crate::state::{Exception, Known, Link, Millis, StoreError, Totals};
+use crate::state::{Exception, Known, Link, Millis, Present, StoreError, Totals};
 
+use super::confirm::Confirmed;
 use super::digest::Digest;
 use super::flight::FlightId;
 use super::inbox::Told;
@@ -49,6 +50,11 @@ pub enum Event {
     Owned(FlightId, bool),
     /// What the store has, to hold removals against the delete guard.
     Counted(Totals),
+    /// Links, to be held against what a complete list shows.
+    Present(Vec<Present>),
+    /// What the source says of records that its list does not show, by requests that began then; `true`: no more
+    /// links are to be looked at.
+    Confirmed(Instant, bool, Confirmed),
     /// What was held back is due, durably.
     Released,
 }

@@ -58,7 +58,8 @@ impl Worker {
             return;
         }
         // While a scan is interrupted, nobody knows how many more it would find.
-        if self.scanning || self.pages > 0 || self.state.scan.is_some() || self.removals_come() {
+        let scans = self.scanning || self.state.scan.is_some() || self.absence.is_busy();
+        if scans || self.pages > 0 || self.removals_come() {
             return;
         }
         (self.guard.open, self.guard.counting) = (false, true);

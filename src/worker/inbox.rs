@@ -75,6 +75,11 @@ impl Inbox {
         !self.busy && !self.news
     }
 
+    /// Notices are on their way that are not judged yet.
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// Something new was kept, perhaps for this Connection.
     pub fn hear(&mut self, news: &News) {
         let count = news.get(&self.connection).copied().unwrap_or(0);
@@ -281,22 +286,28 @@ async fn fetch(
     Ok(told)
 }
 
+/// What the source is asked with for the record of this key.
+pub(super) fn id_of(object: &ObjectPlan, key: &Key) -> Option<TargetId> {
+    let mut parts: Vec<Value> = key
+        .parts(object.key.len())
+        .into_iter()
+        .map(Value::from)
+        .collect();
+    match parts.len() {
+        1 => parts.pop().and_then(|part| TargetId::from_value(&part)),
+        _ => TargetId::from_value(&Value::Array(parts)),
+    }
+}
+
 /// One record of the source by its key, as text.
 pub(super) async fn read(
     source: &Connector,
     object: &ObjectPlan,
     key: &Key,
 ) -> Result<Option<Bytes>, Failure> {
-    let mut parts: Vec<Value> = key
-        .parts(object.key.len())
-        .into_iter()
-        .map(Value::from)
-        .collect();
-    let id = match parts.len() {
-        1 => parts.pop().and_then(|part| TargetId::from_value(&part)),
-        _ => TargetId::from_value(&Value::Array(parts)),
+    let Some(id) = id_of(object, key) else {
+        return Ok(None);
     };
-    let Some(id) = id else { return Ok(None) };
     let found = source.get(object, &id).await?;
     Ok(found.map(|found| Bytes::from(found.record.to_string())))
 }

@@ -1,18 +1,20 @@
 //! The sync worker: runs one Plan. A shell around the pure rooms: one task owns all state of a Sync,
 //! futures bring it pages, answers and durable commits. Started by `runtime`.
 
+mod absence;
 mod answer;
 mod base;
 mod clock;
 mod commit;
+mod confirm;
 mod crash;
 mod digest;
 mod doubt;
 mod echo;
 mod errors;
 mod event;
+mod filter;
 mod flight;
-mod fresh;
 mod guard;
 mod inbox;
 mod outage;
@@ -112,7 +114,7 @@ pub struct Worker {
     /// the store about them.
     mostly_new: bool,
     /// Until the first scan of a Sync that the store knew nothing of has ended.
-    fresh: Option<Arc<Mutex<fresh::Fresh>>>,
+    fresh: Option<Arc<Mutex<filter::KeyFilter>>>,
     /// A page is being looked up; pages are judged one after another.
     judging: bool,
     /// Outcomes that wait for the commit under way.
@@ -147,6 +149,7 @@ pub struct Worker {
     outages: u32,
     outage: outage::Outage,
     guard: guard::Guard,
+    absence: absence::Absence,
     suspicion: suspect::Suspicion,
     echoes: Echoes,
     recreated: u64,
@@ -216,6 +219,7 @@ impl Worker {
             outages: 0,
             outage: outage::Outage::new(totals.retrying + totals.unknown),
             guard: guard::Guard::new(totals.held > 0),
+            absence: absence::Absence::default(),
             suspicion: suspect::Suspicion::default(),
             echoes,
             recreated: 0,
@@ -239,7 +243,8 @@ impl Worker {
         let nothing = totals.links + totals.removed == 0
             && totals.exceptions() == 0
             && worker.flights.is_empty();
-        worker.fresh = nothing.then(Arc::default);
+        let filter = || Arc::new(Mutex::new(filter::KeyFilter::usual()));
+        worker.fresh = nothing.then(filter);
         Ok(worker)
     }
 
@@ -314,6 +319,7 @@ impl Worker {
     fn advance(&mut self) {
         self.suspect();
         if !self.stopping() {
+            self.seek_absent();
             self.scan();
             self.look_around();
             self.read_inbox();
@@ -351,6 +357,8 @@ impl Worker {
             Event::Remapped(id, read) => self.remapped(id, read),
             Event::Expired(count) => self.expired(count),
             Event::Owned(id, shared) => self.owned(id, shared),
+            Event::Present(present) => self.look_through(present),
+            Event::Confirmed(began, last, confirmed) => self.confirmed(began, last, confirmed),
             Event::Counted(totals) => self.counted(&totals),
             Event::Released => self.released(),
         }

@@ -29,7 +29,11 @@ impl Worker {
                 let told = self.has_waiting && self.linked.has_changed().unwrap_or(false);
                 let inbox =
                     self.inbox.as_ref().is_none_or(inbox::Inbox::is_idle) && self.guard.is_quiet();
-                let idle = !self.scanning && self.flights.is_empty() && !told && inbox;
+                let idle = !self.scanning
+                    && !self.absence.is_busy()
+                    && self.flights.is_empty()
+                    && !told
+                    && inbox;
                 idle && (self.due.is_none() || self.out_of_patience())
             }
         }

@@ -6,14 +6,15 @@ use bytes::Bytes;
 use crate::connector::Page;
 use crate::mapping::Links;
 use crate::pipeline::observe::{Verdict, observe};
-use crate::pipeline::route::{Step, route};
-use crate::plan::{Backfill, Guarantee, Plan};
+use crate::plan::Backfill;
 use crate::record::{Fingerprint, Key, Removal};
 use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
 use crate::trial::{Bug, planted};
 
 use tokio::time::Instant;
 
+use super::absence::Gap;
+use super::commit::carries_t2;
 use super::crash::{Boundary, pass};
 use super::digest::{self, Candidate, Digest, Origin, Standing};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
@@ -33,7 +34,9 @@ pub(super) struct Batch {
 impl Worker {
     /// Begins to digest a page; pages are judged one after another, in the order of reading.
     pub(super) fn look_up(&mut self, page: Page, origin: Origin, began: Instant) {
-        self.counts.read += page.records.len() as u64;
+        if !matches!(origin, Origin::Absent) {
+            self.counts.read += page.records.len() as u64;
+        }
         let plan = self.setup.plan.clone();
         let begun = digest::begin(plan, page, origin, began, self.mostly_new);
         self.waiting_pages.push_back(begun);
@@ -73,22 +76,33 @@ impl Worker {
         };
         let scanned = matches!(page.origin, Origin::Scan { .. });
         let first_scan = scanned && self.state.scan.as_ref().is_some_and(|scan| scan.first);
+        let absent = matches!(page.origin, Origin::Absent);
         let count = page.records.len();
         self.undated += page.undated;
-        for candidate in page.records {
+        for mut candidate in page.records {
+            if absent && self.was_seen(&candidate.seen.key) {
+                continue;
+            } else if !absent {
+                self.note_seen(&mut candidate, scanned, &mut batch);
+            }
             if self.inbox.is_some() {
                 self.recency.note(&candidate.seen.key, page.answered);
             }
             self.judge(candidate, &page.links, first_scan, &mut batch);
         }
+        if scanned && !page.broken.is_empty() {
+            self.note_gap(Gap::Unreadable);
+        }
         for (bytes, problem) in page.broken {
             self.bury_broken(bytes, problem, &mut batch);
         }
-        self.mostly_new = batch.added.len() * 2 > count;
+        if !absent {
+            self.mostly_new = batch.added.len() * 2 > count;
+        }
         self.judging = false;
         self.flights.drop_settled();
         self.recency.end(page.began);
-        let told = !scanned;
+        let told = matches!(page.origin, Origin::Inbox { .. });
         let ended = match page.origin {
             Origin::Scan { ended } => {
                 self.incomplete |= page.incomplete;
@@ -99,6 +113,7 @@ impl Worker {
                 self.inbox_judged(after, page.incomplete);
                 None
             }
+            Origin::Absent => None,
         };
         self.commit_page(batch, page.bytes, ended, told);
         self.judge_next();
@@ -382,17 +397,4 @@ impl Worker {
         redact_whole(&self.setup.plan, &mut exception);
         batch.changes.push(Change::Exception(exception));
     }
-}
-
-/// Keyed creates that need no search may carry T2 in T1: sending the same bytes under the same key is
-/// harmless whether or not they were sent before.
-fn carries_t2(plan: &Plan) -> bool {
-    plan.guarantees.create == Some(Guarantee::IdempotencyKey)
-        && route(plan, false) == Step::Create
-        && plan
-            .target
-            .object
-            .create
-            .as_ref()
-            .is_some_and(|create| create.batch.is_none())
 }

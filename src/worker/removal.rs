@@ -28,11 +28,22 @@ impl Worker {
         let plan = self.setup.plan.clone();
         let stored = std::mem::take(&mut candidate.known);
         let seen = candidate.seen;
+        let (known, open) = self.what_is_known(&seen.key, stored);
+        let newest = match open {
+            Some(id) => Some(self.flights.newest_version(id)),
+            None => newest_known(&known),
+        };
+        // What is absent has no version of its own: what is older than the last one stays old.
+        let last = newest.and_then(|newest| newest.moment);
+        let moment = match removal {
+            Removal::Absent => last.cloned(),
+            Removal::Deleted | Removal::Left => seen.moment,
+        };
         let entry = Entry {
             raw: plan.write.removals.print(removal, seen.raw),
             key: seen.key,
             mapped: Fingerprint::UNKNOWN,
-            moment: seen.moment,
+            moment,
             matching: None,
             token: [0; 16],
             seen: now(),
@@ -41,14 +52,9 @@ impl Worker {
             params: Bytes::new(),
             removal: Some(removal),
         };
-        let (known, open) = self.what_is_known(&entry.key, stored);
-        let newest = match open {
-            Some(id) => Some(self.flights.newest_version(id)),
-            None => newest_known(&known),
-        };
         match observe(newest, entry.raw, entry.moment.as_ref()) {
             Verdict::Unchanged => {
-                self.counts.unchanged += 1;
+                self.counts.unchanged += u64::from(removal != Removal::Absent);
                 self.tell_unchanged(&entry.key, None, known.exception.as_deref());
             }
             Verdict::Superseded => {
@@ -101,7 +107,7 @@ impl Worker {
         let lost = flight.perhaps_there && base.target.is_none();
         let nameless = base.target.is_none()
             && base.exists
-            && base.presence == Presence::Here
+            && base.presence != Presence::Removed
             && base.mapped != Fingerprint::UNKNOWN;
         if lost || nameless || base.untold() {
             return self.nameless(id);
@@ -198,7 +204,7 @@ impl Worker {
 fn may_be_there(known: &Known) -> bool {
     let linked = known.link.as_ref().is_some_and(|link| {
         link.target.is_some()
-            || (link.presence == Presence::Here && link.mapped != Fingerprint::UNKNOWN)
+            || (link.presence != Presence::Removed && link.mapped != Fingerprint::UNKNOWN)
     });
     let tried = known.exception.as_ref().is_some_and(|exception| {
         exception.detail.perhaps_there

@@ -48,7 +48,7 @@ impl Worker {
 
     /// What a preview has to say beside what it shows.
     fn notes(&self) -> Option<String> {
-        let notes = [&self.guard.note, &self.suspicion.note];
+        let notes = [&self.guard.note, &self.absence.note, &self.suspicion.note];
         let notes: Vec<&str> = notes.into_iter().flatten().map(String::as_str).collect();
         (!notes.is_empty()).then(|| notes.join("; "))
     }

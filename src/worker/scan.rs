@@ -13,6 +13,7 @@ use crate::state::{Change, Millis, Scan, StoreError};
 use crate::telemetry::events::ScanCompleted;
 use tokio::time::Instant;
 
+use super::absence::Gap;
 use super::digest::Origin;
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
 
@@ -44,7 +45,7 @@ const STATE_EVERY: Duration = Duration::from_secs(1);
 impl Worker {
     /// Begins a scan when it is time, and reads its next page when there is room for it.
     pub(super) fn scan(&mut self) {
-        if !self.scanning && self.next_scan <= now() {
+        if !self.scanning && self.next_scan <= now() && !self.absence.is_busy() {
             self.begin_scan();
         }
         let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS
@@ -84,6 +85,8 @@ impl Worker {
         if scan.position.is_none() {
             self.state.removals = 0;
         }
+        let resumed = scan.position.is_some() || self.pages > 0;
+        self.begin_sweep(scan.full, scan.first, resumed);
         let from_start = scan.full;
         let since = match (&self.state.watermark, &plan.backfill) {
             (Some(watermark), _) if !from_start => Some(watermark.clone()),
@@ -128,6 +131,9 @@ impl Worker {
         match page {
             Ok(Some(page)) => {
                 reading.last = page.last;
+                if page.ignored > 0 {
+                    self.note_gap(Gap::Ignored);
+                }
                 self.read_parents.extend_from_slice(&page.parents);
                 if page.token.is_some() {
                     reading.token.clone_from(&page.token);
@@ -266,6 +272,7 @@ impl Worker {
         };
         // What could not be read must be found by the next scan.
         let complete = !std::mem::take(&mut self.incomplete);
+        self.end_of_list(complete);
         let start = Moment::Time(i128::from(scan.started) * 1_000_000);
         if let Some(seen) = scan.max_seen.filter(|_| complete) {
             let seen = if seen.order(&start) == Some(std::cmp::Ordering::Greater) {

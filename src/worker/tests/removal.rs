@@ -33,7 +33,7 @@ pub fn gone(n: usize) -> Value {
     customer(n, json!({"deleted": true}))
 }
 
-fn figures(report: &RunReport) -> (u64, u64, u64, u64) {
+pub fn figures(report: &RunReport) -> (u64, u64, u64, u64) {
     let counts = report.counts;
     (
         counts.created,
@@ -50,7 +50,7 @@ pub async fn run(bench: &Bench) -> (u64, u64, u64, u64) {
     figures(&report)
 }
 
-async fn link(bench: &Bench, key: &str) -> Option<Link> {
+pub async fn link(bench: &Bench, key: &str) -> Option<Link> {
     let store = bench.beside();
     let session = bench.session(&store).await;
     let keys = vec![Key::from_text(key)];

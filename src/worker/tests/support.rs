@@ -46,6 +46,8 @@ impl Asked {
 pub struct World {
     /// The pages of the source.
     pub pages: Vec<Vec<Value>>,
+    /// Records that the source has and does not list.
+    pub hidden: Vec<Value>,
     /// The target's records; the id is the index.
     pub records: Vec<Value>,
     pub asked: Vec<Asked>,
@@ -281,6 +283,11 @@ impl World {
                 200,
                 json!(self.pages.get(page - 1).cloned().unwrap_or_default()),
             );
+        }
+        if let Some(id) = asked.path.strip_prefix("/customers/") {
+            let mut all = self.pages.iter().flatten().chain(&self.hidden);
+            let found = all.find(|record| record["id"] == id);
+            return found.map_or((404, json!({})), |record| (200, record.clone()));
         }
         match (asked.method.as_str(), asked.path.strip_prefix("/contacts/")) {
             ("GET", None) => {
