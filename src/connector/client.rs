@@ -188,7 +188,7 @@ impl Connector {
             self.tell(pass, !matches!(class, Class::Transient | Class::Ambiguous));
             match class {
                 Class::RateLimited => {
-                    inner.limiter.refused(permit.at, wait);
+                    inner.limiter.refused(permit.slot, wait);
                     self.tell_pause(wait);
                     if waiting.may_wait(wait, inner.longest_wait) {
                         continue;
@@ -225,7 +225,7 @@ impl Connector {
             .acquire(prepared.method.as_str(), &prepared.path, inner.longest_wait)
             .await
             .map_err(|rest| self.asked_to_wait(rest))?;
-        inner.meter.waited(permit.at.duration_since(asked));
+        inner.meter.waited(permit.slot.at.duration_since(asked));
         let pass = inner
             .circuit
             .enter(Instant::now())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::adaptive::Adaptive;
+use super::adaptive::{Adaptive, Slot};
 use crate::plan::ConnectionPlan;
 use crate::plan::connection::LimitPlan;
 
@@ -36,8 +36,8 @@ struct Limit {
 pub(super) struct Permit {
     _held: OwnedSemaphorePermit,
     _more: Vec<OwnedSemaphorePermit>,
-    /// When the request was let go.
-    pub at: Instant,
+    /// When the request was let go, and its place among all of them.
+    pub slot: Slot,
 }
 
 impl Limiter {
@@ -82,15 +82,15 @@ impl Limiter {
         for limit in self.limits.iter().filter(|limit| !few(limit)) {
             limit.wait_for_pace().await;
         }
-        if self.adapting.load(Ordering::Acquire) {
-            self.wait_for_turn(longest).await?;
+        let slot = if self.adapting.load(Ordering::Acquire) {
+            self.wait_for_turn(longest).await?
         } else {
-            self.adaptive().sent(Instant::now());
-        }
+            self.adaptive().sent(Instant::now())
+        };
         Ok(Permit {
             _held: held,
             _more: more,
-            at: Instant::now(),
+            slot,
         })
     }
 
@@ -101,29 +101,29 @@ impl Limiter {
     }
 
     /// Waits for the pause and the learned rate, one after the other.
-    async fn wait_for_turn(&self, longest: Duration) -> Result<(), Duration> {
+    async fn wait_for_turn(&self, longest: Duration) -> Result<Slot, Duration> {
         let _turn = self.turn.lock().await;
         loop {
             let now = Instant::now();
-            let wait = self.adaptive().next(now);
-            match wait {
-                None => return Ok(()),
-                Some(until) if until - now > longest => return Err(until - now),
-                Some(until) => tokio::time::sleep_until(until).await,
+            let turn = self.adaptive().next(now);
+            match turn {
+                Ok(slot) => return Ok(slot),
+                Err(until) if until - now > longest => return Err(until - now),
+                Err(until) => tokio::time::sleep_until(until).await,
             }
         }
     }
 
-    /// The system refused a request that was sent at `sent`: everybody waits for `wait`, or for a time
-    /// of our own choice, and the rate is lowered.
-    pub fn refused(&self, sent: Instant, wait: Option<Duration>) {
-        self.adaptive().refused(sent, wait, Instant::now());
+    /// The system refused the request of this slot: everybody waits for `wait`, or for a time of our own
+    /// choice, and what is sent afterwards keeps to a pace.
+    pub fn refused(&self, slot: Slot, wait: Option<Duration>) {
+        self.adaptive().refused(slot, wait, Instant::now());
         self.adapting.store(true, Ordering::Release);
     }
 
     /// The system took a request.
     pub fn taken(&self) {
-        if self.adapting.load(Ordering::Acquire) && self.adaptive().taken() {
+        if self.adapting.load(Ordering::Acquire) && self.adaptive().taken(Instant::now()) {
             self.adapting.store(false, Ordering::Release);
         }
     }

@@ -53,19 +53,13 @@ async fn a_learned_rate_keeps_a_limited_system_from_refusing() {
     })
     .await;
     let setup = setup(&server, json!({}));
-    let start = Instant::now();
     let many = (0..16).map(|_| async {
         for _ in 0..30 {
             setup.create().await.unwrap();
         }
     });
     futures::future::join_all(many).await;
-    // Ideal: 480 / 250 per second = 1.9 s.
-    assert!(
-        start.elapsed() < Duration::from_millis(4500),
-        "{:?}",
-        start.elapsed()
-    );
+    // How long it takes is told by the simulation of `adaptive`.
     assert!(refused.load(Ordering::SeqCst) < 48, "{refused:?}");
 }
 
