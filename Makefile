@@ -1,5 +1,5 @@
 # Thin: every line is a command that also works by itself.
-.PHONY: demo test lint bench bench-scale faults generate cluster cluster-stop images
+.PHONY: demo test lint bench bench-scale faults fuzz generate cluster cluster-stop images
 
 demo: ## two demo systems come into step
 	examples/demo.sh
@@ -10,8 +10,8 @@ test: ## all tests
 lint: ## format, clippy, licences
 	.ci/lint
 
-bench: ## speed and memory against a program written by hand
-	cargo bench --bench throughput --bench restart
+bench: ## speed and memory against a program written by hand, webhooks against the store alone, limited systems
+	cargo bench --bench throughput --bench restart --bench webhooks --bench rate
 
 bench-scale: ## the controller at a thousand and ten thousand Syncs, on a real API server: half an hour
 	cargo bench --bench scale
@@ -19,6 +19,10 @@ bench-scale: ## the controller at a thousand and ten thousand Syncs, on a real A
 faults: ## the long run of the fault and kill tests; rewrites the tables of docs/promise.md
 	UPDATE=1 SYNCLINE_FAULT_SEEDS=$${SYNCLINE_FAULT_SEEDS:-100000} cargo test --test faults nothing_is_lost -- --nocapture
 	SYNCLINE_KILL_CYCLES=$${SYNCLINE_KILL_CYCLES:-2500} cargo test --test kill
+
+fuzz: ## a million damaged inputs for whatever reads what others wrote; where a case is slow, a share of them
+	SYNCLINE_FUZZ_CASES=$${SYNCLINE_FUZZ_CASES:-1000000} cargo test --test fuzz -- --nocapture
+	SYNCLINE_FUZZ_CASES=$${SYNCLINE_FUZZ_CASES:-1000000} cargo test --lib -- fuzz_tests mutation_tests --nocapture
 
 generate: ## rewrite what is generated from the code
 	UPDATE=1 cargo test --test house

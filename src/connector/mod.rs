@@ -13,6 +13,8 @@ mod client;
 mod dial;
 mod failure;
 mod fence;
+#[cfg(test)]
+mod fuzz_tests;
 mod guard;
 mod hidden;
 mod limit;

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::header::LINK;
 
 /// The target of the first link with the relation `next`.
-pub(super) fn next(headers: &HeaderMap) -> Option<String> {
+pub(in crate::connector) fn next(headers: &HeaderMap) -> Option<String> {
     headers
         .get_all(LINK)
         .iter()

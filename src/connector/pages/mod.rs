@@ -2,7 +2,7 @@
 //! Knows no store; keeps at most one page. Used by `worker` and `cli` through `Connector::pages`.
 
 mod answer;
-mod link;
+pub(super) mod link;
 mod pager;
 mod parents;
 mod position;

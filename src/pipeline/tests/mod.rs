@@ -2,6 +2,7 @@
 //! target, while an adversary changes the source, loses answers, lets time pass and pulls the plug.
 //! Whatever it does, nothing is created twice, nothing goes back in time, and nothing is forgotten.
 
+mod laws;
 mod plans;
 mod toy;
 
