@@ -4,6 +4,8 @@ mod bad;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod operator;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/operator.rs"]
 mod process;
 mod signer;
@@ -16,6 +18,9 @@ use tokio::sync::Notify;
 
 use signer::Signer;
 use world::{Folder, STANDARD, World};
+
+/// Deliveries of a round in the tests that kill.
+const DELIVERIES: usize = 80;
 
 fn now() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -125,21 +130,23 @@ async fn a_delivery_is_taken_only_when_its_signature_is_good_and_fresh() {
     assert_eq!(world.held().lists, 1, "nothing of this was found by a scan");
 }
 
-/// kill -9 while deliveries come: whatever was acknowledged is applied by the next process.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_survives_a_kill() {
+/// kill -9 while deliveries come: whatever was acknowledged is applied by a later process.
+async fn survives_a_kill(place: Option<&str>) {
     let world = World::default();
     world.held().unlisted = true;
-    let folder = Folder::new(world.serve().await, "1h");
+    let mut folder = Folder::new(world.serve().await, "1h");
+    if let Some(place) = place {
+        folder = folder.keep_state_in(place);
+    }
     let mut engine = folder.start();
     world.until("the first scan", |held| held.lists > 0).await;
     let client = client();
     let mut signer = Signer::start();
     let mut acknowledged = Vec::new();
-    for round in 0..3 {
+    for round in 0..4 {
         let url = format!("{}/standard", engine.url);
         let mut under_way = tokio::task::JoinSet::new();
-        for n in 0..60 {
+        for n in 0..DELIVERIES {
             let id = format!("{round}-{n}");
             world.customer(&id, "told");
             let body = event(&id);
@@ -154,15 +161,26 @@ async fn what_was_acknowledged_survives_a_kill() {
                 acknowledged.push(id);
             }
             answered += 1;
-            if answered == 20 {
+            if answered == DELIVERIES / 8 * (2 * round + 1) {
                 engine.kill();
             }
         }
         engine = folder.start();
     }
-    assert!(acknowledged.len() >= 60, "{}", acknowledged.len());
+    assert!(acknowledged.len() >= DELIVERIES, "{}", acknowledged.len());
     let all = |held: &world::Held| acknowledged.iter().all(|id| held.contacts.contains_key(id));
     world.until("all that was acknowledged", all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_kill() {
+    survives_a_kill(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_kill_with_state_in_postgresql() {
+    let database = postgres::cluster().database();
+    survives_a_kill(Some(&database.url())).await;
 }
 
 /// A page is asked for, then the record changes and a webhook tells so, and only then the page arrives with

@@ -2,8 +2,10 @@
 //! that stands between them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -147,14 +149,23 @@ pub fn manifests(systems: SocketAddr, interval: &str) -> String {
 /// Manifests and state.
 pub struct Folder {
     folder: TempDir,
+    state: OsString,
 }
 
 impl Folder {
+    /// State is kept in the folder.
     pub fn new(systems: SocketAddr, interval: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let text = manifests(systems, interval);
         std::fs::write(folder.path().join("all.yaml"), text).expect("a file");
-        Self { folder }
+        let state = folder.path().join("state").into();
+        Self { folder, state }
+    }
+
+    /// State is kept here: a folder or the URL of a database.
+    pub fn keep_state_in(mut self, place: &str) -> Self {
+        self.state = place.into();
+        self
     }
 
     /// The Sync uses this webhook.
@@ -168,8 +179,8 @@ impl Folder {
         std::fs::write(file, text).expect("a file");
     }
 
-    pub fn state(&self) -> std::path::PathBuf {
-        self.folder.path().join("state")
+    pub fn state(&self) -> PathBuf {
+        PathBuf::from(&self.state)
     }
 
     /// Starts the binary and waits until it says where it listens.
@@ -180,7 +191,7 @@ impl Folder {
             .args(["--log", "syncline=info", "--log-format", "json", "-f"])
             .arg(self.folder.path().join("all.yaml"))
             .arg("--state")
-            .arg(self.state())
+            .arg(&self.state)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
