@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join4;
 use tokio::sync::mpsc;
-use tokio_postgres::{Client, Error, Transaction};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Statement};
 
 use crate::record::Key;
 use crate::state::inbox::{MOST, REMEMBERED};
@@ -12,6 +14,7 @@ use crate::state::{Delivered, Millis, Notice, StoreError};
 
 use super::error::translate;
 use super::read::Reader;
+use super::write::Statements as AllStatements;
 use super::writer::{Job, Reply};
 
 pub const TABLES: &str = "
@@ -76,31 +79,56 @@ pub fn gather(
     None
 }
 
+/// Prepared once for each connection.
+pub struct Statements {
+    /// Only one process numbers notices at a time.
+    lock: Statement,
+    /// How many numbers are between the oldest notice and the newest.
+    waiting: Statement,
+    new: Statement,
+    put: Statement,
+}
+
+impl Statements {
+    pub async fn prepare(client: &Client) -> Result<Self, Error> {
+        let lock = format!("SELECT pg_advisory_xact_lock({NUMBERING})");
+        let waiting = "SELECT max(number) - min(number) FROM inbox";
+        Ok(Self {
+            lock: client.prepare(&lock).await?,
+            waiting: client.prepare(waiting).await?,
+            new: client.prepare(NEW).await?,
+            put: client.prepare(PUT).await?,
+        })
+    }
+}
+
 /// Keeps what several callers received, as one transaction. Gives how many events of each were new.
 pub async fn receive(
-    client: &mut Client,
+    client: &Client,
+    statements: &AllStatements,
     place: &str,
     group: &[Received],
 ) -> Result<Vec<u64>, StoreError> {
-    let fail = |e| translate(place, &e);
-    let tx = client.transaction().await.map_err(fail)?;
-    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&NUMBERING])
-        .await
-        .map_err(fail)?;
-    let waiting: Option<i64> = tx
-        .query_one("SELECT max(number) - min(number) FROM inbox", &[])
-        .await
-        .map_err(fail)?
-        .get(0);
-    if waiting.is_some_and(|waiting| waiting as u64 >= MOST) {
-        return Err(StoreError::InboxFull { most: MOST });
+    let result = async {
+        let new = put(client, &statements.inbox, place, group).await?;
+        let commit = client.batch_execute("COMMIT").await;
+        commit.map_err(|e| translate(place, &e)).map(|()| new)
     }
-    let new = put(&tx, group).await.map_err(fail)?;
-    tx.commit().await.map_err(fail)?;
-    Ok(new)
+    .await;
+    if result.is_err() && !client.is_closed() {
+        // Fails only with the connection, which ends the transaction, too.
+        let _ = client.batch_execute("ROLLBACK").await;
+    }
+    result
 }
 
-async fn put(tx: &Transaction<'_>, group: &[Received]) -> Result<Vec<u64>, Error> {
+async fn put(
+    client: &Client,
+    statements: &Statements,
+    place: &str,
+    group: &[Received],
+) -> Result<Vec<u64>, StoreError> {
+    let fail = |e: Error| translate(place, &e);
     // The same event may be among them twice: the first one counts.
     let mut first: BTreeMap<(&str, [u8; 16]), (usize, &Delivered)> = BTreeMap::new();
     for (caller, received) in group.iter().enumerate() {
@@ -113,9 +141,22 @@ async fn put(tx: &Transaction<'_>, group: &[Received]) -> Result<Vec<u64>, Error
     let connections: Vec<&str> = first.keys().map(|(connection, _)| *connection).collect();
     let events: Vec<&[u8]> = first.keys().map(|(_, event)| event.as_slice()).collect();
     let forgotten = at - REMEMBERED;
-    let rows = tx
-        .query(NEW, &[&connections, &events, &at, &forgotten])
-        .await?;
+    // On their way together, and carried out in this order.
+    let values: [&(dyn ToSql + Sync); 4] = [&connections, &events, &at, &forgotten];
+    let (begun, locked, waiting, rows) = join4(
+        client.batch_execute("BEGIN"),
+        client.execute(&statements.lock, &[]),
+        client.query_one(&statements.waiting, &[]),
+        client.query(&statements.new, &values),
+    )
+    .await;
+    begun.map_err(fail)?;
+    locked.map_err(fail)?;
+    let waiting: Option<i64> = waiting.map_err(fail)?.get(0);
+    let rows = rows.map_err(fail)?;
+    if waiting.is_some_and(|waiting| waiting as u64 >= MOST) {
+        return Err(StoreError::InboxFull { most: MOST });
+    }
     let mut new = vec![0; group.len()];
     let mut kept: Vec<(usize, &str, &Delivered)> = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -144,11 +185,13 @@ async fn put(tx: &Transaction<'_>, group: &[Received]) -> Result<Vec<u64>, Error
         .collect();
     let records: Vec<Option<&[u8]>> = notices.iter().map(|(_, n)| n.record.as_deref()).collect();
     let problems: Vec<Option<&str>> = notices.iter().map(|(_, n)| n.problem.as_deref()).collect();
-    tx.execute(
-        PUT,
-        &[&connections, &objects, &keys, &records, &problems, &at],
-    )
-    .await?;
+    client
+        .execute(
+            &statements.put,
+            &[&connections, &objects, &keys, &records, &problems, &at],
+        )
+        .await
+        .map_err(fail)?;
     Ok(new)
 }
 

@@ -10,6 +10,7 @@ use crate::record::{Fingerprint, Key, Moment};
 use crate::state::{Exception, Link, SyncState, segment};
 
 use super::group::{Group, LinkChange, SegmentChange};
+use super::inbox;
 
 const LOCK: &str = "SELECT id, epoch FROM sync WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 pub const LINK_PUT: &str = "
@@ -67,6 +68,8 @@ pub struct Statements {
     segment_mark: Statement,
     segment_drop: Statement,
     state: Statement,
+    /// What the inbox is received with.
+    pub inbox: inbox::Statements,
 }
 
 impl Statements {
@@ -83,6 +86,7 @@ impl Statements {
             segment_mark: client.prepare(SEGMENT_MARK).await?,
             segment_drop: client.prepare(SEGMENT_DROP).await?,
             state: client.prepare(STATE).await?,
+            inbox: inbox::Statements::prepare(client).await?,
         })
     }
 

@@ -178,8 +178,8 @@ impl Writer {
         let (received, replies): (Vec<Received>, Vec<_>) = group.into_iter().unzip();
         let place = Arc::clone(&self.access.place);
         let done = self
-            .work_to(ANSWER, async |client| {
-                inbox::receive(client, &place, &received).await
+            .work_to(ANSWER, async |client, statements| {
+                inbox::receive(client, statements, &place, &received).await
             })
             .await;
         for (at, reply) in replies.into_iter().enumerate() {
@@ -196,7 +196,7 @@ impl Writer {
     ) -> Result<(Session, SyncState), StoreError> {
         let (place, takeover) = (Arc::clone(&self.access.place), self.takeover);
         let opened = self
-            .work_to(LONG_ANSWER, async |client| {
+            .work_to(LONG_ANSWER, async |client, _| {
                 // Forgetting a large Sync takes longer than a statement may otherwise.
                 let patient = "SET statement_timeout = 0";
                 client
@@ -222,7 +222,7 @@ impl Writer {
         work: impl AsyncFnOnce(&mut tokio_postgres::Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreError> {
         let place = Arc::clone(&self.access.place);
-        self.work_to(longest, async |client| {
+        self.work_to(longest, async |client, _| {
             work(client).await.map_err(|e| error::translate(&place, &e))
         })
         .await
@@ -232,16 +232,16 @@ impl Writer {
     async fn work_to<T>(
         &mut self,
         longest: Duration,
-        work: impl AsyncFnOnce(&mut tokio_postgres::Client) -> Result<T, StoreError>,
+        work: impl AsyncFnOnce(&mut tokio_postgres::Client, &Statements) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.connect().await?;
         let lost = StoreError::Lost {
             place: self.access.place.to_string(),
         };
-        let Some((link, _)) = &mut self.link else {
+        let Some((link, statements)) = &mut self.link else {
             return Err(lost);
         };
-        let result = match tokio::time::timeout(longest, work(&mut link.client)).await {
+        let result = match tokio::time::timeout(longest, work(&mut link.client, statements)).await {
             Ok(result) => result,
             Err(_) => Err(lost),
         };
