@@ -108,7 +108,9 @@ fn notices(webhook: &WebhookPlan, event: &[Variable<'_>]) -> Vec<Notice> {
         .routes
         .iter()
         .filter(matches)
-        .map(|route| notice(route, event).unwrap_or_else(|problem| broken(route, event, problem)))
+        .map(|route| {
+            notice(route, event).unwrap_or_else(|problem| broken(webhook, route, event, problem))
+        })
         .collect()
 }
 
@@ -142,10 +144,18 @@ fn notice(route: &RoutePlan, event: &[Variable<'_>]) -> Result<Notice, String> {
     })
 }
 
-/// An event that speaks of no record that can be told: for a person to look at.
-fn broken(route: &RoutePlan, event: &[Variable<'_>], problem: String) -> Notice {
+/// An event that speaks of no record that can be told: for a person to look at. Of several events in one body each
+/// is kept alone, or a delivery would be kept as often as it has events.
+fn broken(
+    webhook: &WebhookPlan,
+    route: &RoutePlan,
+    event: &[Variable<'_>],
+    problem: String,
+) -> Notice {
+    let kept = |(name, _): &&Variable<'_>| webhook.events.is_none() || *name != "body";
     let fields = event
         .iter()
+        .filter(kept)
         .map(|(name, value)| ((*name).to_owned(), (*value).clone()));
     let bytes = Bytes::from(Value::Object(fields.collect()).to_string());
     Notice {

@@ -170,6 +170,13 @@ fn an_event_is_known_by_its_id_and_one_that_no_route_wants_is_only_counted() {
     let broken = &events[1].notices[0];
     let problem = broken.problem.as_deref().unwrap();
     assert!(problem.contains("key field \"id\" is missing"), "{problem}");
+    let kept: Value = serde_json::from_slice(broken.record.as_ref().unwrap()).unwrap();
+    assert_eq!(kept["item"]["id"], 3);
+    assert_eq!(
+        kept.get("body"),
+        None,
+        "the other events are not kept with it"
+    );
     let again = take(json!({"again": true, "events": [{"id": 1, "type": "c", "customer": 8}]}));
     let Admission::Keep { events: later, .. } = &again else {
         panic!("{again:?}")

@@ -232,7 +232,7 @@ fn every_delivery_has_an_answer_and_names_bounded_records() {
         );
         assert_eq!(again, admission);
         assert!(
-            text.len() <= 4_000 + 40 * body.len(),
+            text.len() <= 4_000 + 60 * body.len(),
             "{} bytes of {}",
             text.len(),
             body.len()
