@@ -64,7 +64,7 @@ impl Project {
         let secrets = Secrets::new(values, manifests.secrets);
         let mut checked = check(&loaded.resources);
         for (name, connection) in &checked.connections {
-            let absent = missing(&connection.connection, &secrets);
+            let absent = missing(connection, &secrets);
             checked
                 .problems
                 .extend(absent.into_iter().map(|p| (name.namespace.clone(), p)));

@@ -15,8 +15,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::connector::{NoSecret, SecretSource};
-use crate::plan::connection::SecretRef;
-use crate::plan::{ConnectionPlan, Problem, ResourceName};
+use crate::plan::connection::{ConnectionWithObjects, NamedSecret, SecretUse};
+use crate::plan::{Problem, ResourceName};
 
 /// Largest credential, as large as a Secret may be.
 const MAX_BYTES: u64 = 1 << 20;
@@ -135,20 +135,24 @@ impl SecretSource for Secrets {
     }
 }
 
-/// The credentials that a Connection names and that are nowhere.
-pub fn missing(connection: &ConnectionPlan, secrets: &Secrets) -> Vec<Problem> {
-    let absent = |secret: &SecretRef| {
-        secrets
-            .find(&connection.namespace, &secret.name, &secret.key)
-            .err()
+/// The credentials that a Connection names and that are nowhere: an error where requests need it, a warning
+/// where only a webhook does.
+pub fn missing(compiled: &ConnectionWithObjects, secrets: &Secrets) -> Vec<Problem> {
+    let connection = &compiled.connection;
+    let absent = |named: NamedSecret<'_>| {
+        let NamedSecret { secret, used_for } = named;
+        let found = secrets.find(&connection.namespace, &secret.name, &secret.key);
+        let message = found.err()?;
+        Some(match used_for {
+            SecretUse::Requests => Problem::error(connection.resource(), "spec.auth", message),
+            SecretUse::Webhook(name) => Problem::warning(
+                connection.resource(),
+                "spec.webhooks",
+                format!("webhook {name}: {message}"),
+            ),
+        })
     };
-    connection
-        .auth
-        .secrets()
-        .into_iter()
-        .filter_map(absent)
-        .map(|message| Problem::error(connection.resource(), "spec.auth", message))
-        .collect()
+    compiled.secrets().into_iter().filter_map(absent).collect()
 }
 
 /// `SYNCLINE_SECRET_CRM_CREDENTIALS_API_KEY` for the key `api-key` of the Secret `crm-credentials`.

@@ -89,12 +89,10 @@ impl Report {
         let tests = run_tests(&mut checked);
         for (name, connection) in &checked.connections {
             // The credentials may well be elsewhere than where manifests are checked.
-            let absent = missing(&connection.connection, secrets)
-                .into_iter()
-                .map(|p| Problem {
-                    severity: Severity::Warning,
-                    ..p
-                });
+            let absent = missing(connection, secrets).into_iter().map(|p| Problem {
+                severity: Severity::Warning,
+                ..p
+            });
             let absent: Vec<_> = absent.map(|p| (name.namespace.clone(), p)).collect();
             checked.problems.extend(absent);
         }

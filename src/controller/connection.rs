@@ -16,7 +16,7 @@ use super::status::conditions_of;
 use crate::api::condition::{AUTHENTICATED, REACHABLE, find, reason};
 use crate::api::connection::{ConnectionStatus, WebhookStatus};
 use crate::intake::Endpoint;
-use crate::plan::connection::{ConnectionWithObjects, WebhookPlan};
+use crate::plan::connection::{ConnectionWithObjects, SecretUse, WebhookPlan};
 use crate::plan::{ConnectionPlan, Problem, ResourceName};
 use crate::runtime::probe::{Health, Probed};
 
@@ -29,8 +29,18 @@ struct Facts {
     generation: i64,
     malformed: Option<String>,
     problems: Vec<Problem>,
-    plan: Option<Arc<ConnectionPlan>>,
+    compiled: Option<ConnectionWithObjects>,
     webhooks: Vec<WebhookStatus>,
+}
+
+impl Facts {
+    fn plan(&self) -> Option<&Arc<ConnectionPlan>> {
+        self.compiled.as_ref().map(|c| &c.connection)
+    }
+
+    fn has_probe(&self) -> bool {
+        self.plan().is_some_and(|plan| plan.probe.is_some())
+    }
 }
 
 /// Brings a Connection's status and probe in line; answers when to look again.
@@ -44,8 +54,8 @@ pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Insta
         return Ok(None);
     };
     let rotated = cx.take_rotation(name);
-    let credentials = match &facts.plan {
-        Some(plan) => dereference(cx, plan).await?,
+    let credentials = match &facts.compiled {
+        Some(compiled) => dereference(cx, compiled).await?,
         None => Credentials::Present,
     };
     if rotated {
@@ -86,8 +96,7 @@ fn nudge_users(cx: &Context, name: &ResourceName) {
 
 /// Whether a status is about this very Connection and tells of a probe, of which there will be another.
 fn was_probed(facts: &Facts, credentials: &Credentials, status: &Value) -> bool {
-    let probes = facts.plan.as_ref().is_some_and(|p| p.probe.is_some());
-    probes
+    facts.has_probe()
         && *credentials == Credentials::Present
         && status["observedGeneration"] == facts.generation
         && find(&conditions_of(status), REACHABLE).is_some()
@@ -112,7 +121,7 @@ fn facts(cx: &Context, target: &Target) -> Option<Facts> {
         generation: entry.meta.generation,
         malformed: entry.malformed.clone(),
         problems: entry.problems.clone(),
-        plan: compiled.map(|c| Arc::clone(&c.connection)),
+        compiled: compiled.cloned(),
         webhooks: compiled
             .map(|c| webhooks(cx, &target.name, c))
             .unwrap_or_default(),
@@ -138,17 +147,28 @@ fn webhooks(
     compiled.webhooks.values().map(status).collect()
 }
 
-/// Looks whether every Secret and key is there.
-async fn dereference(cx: &Context, plan: &ConnectionPlan) -> Result<Credentials, String> {
-    let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for secret in plan.auth.secrets() {
-        wanted.entry(&secret.name).or_default().push(&secret.key);
+/// Looks whether every Secret and key is there; those that requests need come first.
+async fn dereference(
+    cx: &Context,
+    compiled: &ConnectionWithObjects,
+) -> Result<Credentials, String> {
+    let mut wanted: BTreeMap<(SecretUse<'_>, &str), Vec<&str>> = BTreeMap::new();
+    for named in compiled.secrets() {
+        let keys = wanted.entry((named.used_for, &named.secret.name));
+        keys.or_default().push(&named.secret.key);
     }
-    for (name, keys) in wanted {
-        let missing = cx.secrets.missing(&plan.namespace, name, &keys).await?;
-        if let Some(what) = missing {
-            return Ok(Credentials::Missing(what));
-        }
+    let namespace = &compiled.connection.namespace;
+    for ((used_for, name), keys) in wanted {
+        let Some(what) = cx.secrets.missing(namespace, name, &keys).await? else {
+            continue;
+        };
+        return Ok(match used_for {
+            SecretUse::Requests => Credentials::Missing(what),
+            SecretUse::Webhook(webhook) => Credentials::WebhookMissing {
+                webhook: webhook.to_owned(),
+                what,
+            },
+        });
     }
     Ok(Credentials::Present)
 }
@@ -162,8 +182,8 @@ fn apply(
     rotated: bool,
 ) {
     let runtime_name = connection_name(name);
-    match (&facts.plan, credentials) {
-        (Some(plan), Credentials::Present) => {
+    match (facts.plan(), credentials) {
+        (Some(plan), Credentials::Present | Credentials::WebhookMissing { .. }) => {
             cx.probes.watch(plan);
             if rotated {
                 cx.probes.nudge(&runtime_name);
@@ -213,15 +233,21 @@ fn summary(
     if let Some(error) = &facts.malformed {
         return malformed(error);
     }
-    if facts.plan.is_none() {
+    if facts.compiled.is_none() {
         return invalid(&facts.problems);
     }
     if let Credentials::Missing(what) = credentials {
         return Summary::new(Outlook::Blocked, reason::SECRET_MISSING, what.clone());
     }
-    let configured = |message: &str| Summary::new(Outlook::Good, reason::CONFIGURED, message);
+    let configured = |message: &str| match credentials {
+        Credentials::WebhookMissing { webhook, what } => {
+            let message = unverified(webhook, what);
+            Summary::new(Outlook::Blocked, reason::SECRET_MISSING, message)
+        }
+        _ => Summary::new(Outlook::Good, reason::CONFIGURED, message),
+    };
     let Some(probed) = probed else {
-        return match facts.plan.as_ref().is_some_and(|p| p.probe.is_some()) {
+        return match facts.has_probe() {
             true => configured("configured; not probed yet"),
             false => configured("configured"),
         };
@@ -242,6 +268,11 @@ fn summary(
             Summary::new(outlook, reason::UNREACHABLE, message)
         }
     }
+}
+
+/// What it means that a webhook's key is not there.
+pub fn unverified(webhook: &str, what: &str) -> String {
+    format!("webhook {webhook}: {what}: deliveries that are signed with it are refused")
 }
 
 /// A resource that cannot be read.
@@ -281,7 +312,7 @@ fn probe_conditions(
     credentials: &Credentials,
     probed: Option<&Probed>,
 ) -> Vec<Draft> {
-    let usable = facts.plan.is_some() && *credentials == Credentials::Present;
+    let usable = facts.plan().is_some() && !matches!(credentials, Credentials::Missing(_));
     let Some(probed) = probed.filter(|_| usable) else {
         return Vec::new();
     };

@@ -26,8 +26,10 @@ use crate::runtime::tasks::Tasks;
 pub enum Credentials {
     /// They are all there.
     Present,
-    /// One is not, in words for a person.
+    /// One that requests need is not, in words for a person: nothing can be read or written.
     Missing(String),
+    /// One that a webhook is verified with is not: deliveries that it signs are refused, the rest works.
+    WebhookMissing { webhook: String, what: String },
 }
 
 /// Where webhooks are received, and which.

@@ -8,6 +8,7 @@ pub use super::resource::*;
 use crate::api::connection::ConnectionSpec;
 use crate::api::mapping::MappingSpec;
 use crate::api::sync::SyncSpec;
+use crate::plan::connection::SecretUse;
 use crate::plan::{
     Compiled, Problem, ResourceName, Resources, compile_connection, compile_mapping, connection_of,
 };
@@ -62,9 +63,9 @@ impl Index {
             Ok(spec) => {
                 match compile_connection(&name, &spec) {
                     Ok(compiled) => {
-                        for secret in compiled.connection.auth.secrets() {
+                        for named in compiled.secrets() {
                             self.connections_of_secret
-                                .entry(ResourceName::new(&name.namespace, &secret.name))
+                                .entry(ResourceName::new(&name.namespace, &named.secret.name))
                                 .or_default()
                                 .insert(name.clone());
                         }
@@ -141,20 +142,28 @@ impl Index {
         if before == version {
             return Effects::default();
         }
-        let rotated = self
-            .connections_of_secret
-            .get(&name)
-            .cloned()
-            .unwrap_or_default();
-        let reconcile = rotated
+        let users = self.connections_of_secret.get(&name);
+        let users: Vec<ResourceName> = users.into_iter().flatten().cloned().collect();
+        let reconcile = users
             .iter()
             .map(|c| Target::new(Kind::Connection, c))
+            .collect();
+        let rotated = users
+            .into_iter()
+            .filter(|c| self.sends(c, &name.name))
             .collect();
         Effects {
             reconcile,
             rotated,
             gone: BTreeSet::new(),
         }
+    }
+
+    /// Whether requests of a Connection carry a key of this Secret, or are paid for with one.
+    fn sends(&self, connection: &ResourceName, secret: &str) -> bool {
+        let compiled = self.compiled.connections.get(connection);
+        let mut named = compiled.into_iter().flat_map(|c| c.secrets());
+        named.any(|n| n.used_for == SecretUse::Requests && n.secret.name == secret)
     }
 
     /// A resource is gone.
@@ -253,8 +262,8 @@ impl Index {
     fn forget_connection(&mut self, name: &ResourceName) {
         self.resources.connections.remove(name);
         if let Some(compiled) = self.compiled.connections.remove(name) {
-            for secret in compiled.connection.auth.secrets() {
-                let secret = ResourceName::new(&name.namespace, &secret.name);
+            for named in compiled.secrets() {
+                let secret = ResourceName::new(&name.namespace, &named.secret.name);
                 remove_user(&mut self.connections_of_secret, &secret, name);
             }
         }

@@ -106,6 +106,36 @@ fn a_changed_secret_reaches_its_connections_and_no_other() {
 }
 
 #[test]
+fn a_changed_secret_of_a_webhook_reaches_its_connection_and_leaves_the_credential_alone() {
+    let mut index = index();
+    let key = |name: &str| json!({"name": name, "key": "k"});
+    let mut spec = connection("shop");
+    spec["objects"][0]["get"] = json!({"path": "/customers/${key.id}"});
+    spec["webhooks"] = json!([{
+        "name": "events",
+        "verify": {"bearer": {"secretRef": key("hook"), "alsoAccept": [key("hook2")]}},
+        "routes": [{"object": "customers", "key": {"id": "body.id"}}],
+    }]);
+    index.connection(seen("shop", 2, spec));
+    for secret in ["hook", "hook2"] {
+        for version in [Some("1"), Some("2"), None] {
+            let effects = index.secret(name(secret), version.map(str::to_owned));
+            assert_eq!(
+                targets(&effects),
+                ["Connection/shop"],
+                "{secret} {version:?}"
+            );
+            assert_eq!(effects.rotated, BTreeSet::new(), "{secret} {version:?}");
+        }
+    }
+    let effects = index.secret(name("shop"), Some("2".to_owned()));
+    assert_eq!(effects.rotated, BTreeSet::from([name("shop")]));
+    index.connection(seen("shop", 3, connection("shop")));
+    let effects = index.secret(name("hook"), Some("3".to_owned()));
+    assert_eq!(effects, Effects::default(), "it is named no more");
+}
+
+#[test]
 fn a_connection_that_names_another_secret_no_longer_hears_of_the_old_one() {
     let mut index = index();
     index.connection(seen("shop", 2, connection("new")));

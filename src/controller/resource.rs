@@ -79,7 +79,7 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     pub reconcile: BTreeSet<Target>,
-    /// Connections one of whose Secrets has changed.
+    /// Connections whose requests use a Secret that has changed.
     pub rotated: BTreeSet<ResourceName>,
     /// Resources that are gone.
     pub gone: BTreeSet<Target>,

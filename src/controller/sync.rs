@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::conditions::{Outlook, Summary};
-use super::connection::{invalid, list, malformed};
+use super::connection::{invalid, list, malformed, unverified};
 use super::context::{Context, Credentials, sync_name};
 use super::index::{Index, Kind, Meta, Target};
 use super::sync_status::{View, build, next_look};
@@ -72,6 +72,7 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
         generation: resolved.meta.generation,
         suspended: resolved.suspend,
         usable: &usable,
+        note: note(cx, &resolved, &usable),
         snapshot: &snapshot,
         before: &before,
         now,
@@ -273,6 +274,20 @@ fn credentials(cx: &Context, resolved: &Resolved) -> Option<Result<Arc<Plan>, Su
         }
     }
     Some(Ok(Arc::clone(plan)))
+}
+
+/// What keeps a part of what the Sync does from working, while the rest works.
+fn note(cx: &Context, resolved: &Resolved, usable: &Result<Arc<Plan>, Summary>) -> Option<String> {
+    let used = usable.as_ref().ok()?.webhook.as_ref()?;
+    let source = resolved.connections.first()?;
+    match cx.credentials(source)? {
+        Credentials::WebhookMissing { webhook, what } if webhook == used.name => Some(format!(
+            "Connection {}: {}",
+            source.name,
+            unverified(&webhook, &what)
+        )),
+        _ => None,
+    }
 }
 
 /// What the worker is to do.

@@ -22,6 +22,8 @@ pub struct View<'a> {
     pub suspended: bool,
     /// The Plan, or why there is none.
     pub usable: &'a Result<Arc<Plan>, Summary>,
+    /// What does not work while the rest does.
+    pub note: Option<String>,
     pub snapshot: &'a Snapshot,
     /// The status as it is.
     pub before: &'a Value,
@@ -83,6 +85,16 @@ pub fn next_look(view: &View<'_>) -> Option<Duration> {
 }
 
 fn summary(view: &View<'_>) -> Summary {
+    let mut summary = state(view);
+    if let Some(note) = &view.note
+        && summary.outlook == Outlook::Good
+    {
+        summary.message = format!("{}; {note}", summary.message);
+    }
+    summary
+}
+
+fn state(view: &View<'_>) -> Summary {
     let plan = match view.usable {
         Ok(plan) => plan,
         Err(summary) => return summary.clone(),

@@ -42,6 +42,7 @@ fn status(
         generation: 7,
         suspended,
         usable,
+        note: None,
         snapshot,
         before,
         now: Timestamp::from_millisecond(now).unwrap(),

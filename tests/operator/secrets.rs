@@ -119,3 +119,57 @@ fn a_deleted_secret_stops_its_syncs() {
     stage.until_world("everybody", |held| held.agree());
     stage.until_condition("Sync", "people", "Ready", "True", "Supervised");
 }
+
+#[test]
+fn a_missing_key_of_a_webhook_is_told_of_and_stops_nothing_else() {
+    let stage = Stage::shared("webhook-key");
+    let port = stage.world.port;
+    let webhook = r#"  webhooks:
+    - name: events
+      verify: {bearer: {secretRef: {name: hook-key, key: value}}}
+      routes: [{object: people, key: {id: body.id}}]
+"#;
+    let hears = manifests::SYNC.replace("backfill: All", "backfill: All, webhook: {name: events}");
+    let shop = manifests::shop(port) + webhook;
+    let fetched = "      list: {path: /people, records: data}\n";
+    let shop = shop.replace(
+        fetched,
+        &format!("{fetched}      get: {{path: \"/people/${{key.id}}\"}}\n"),
+    );
+    stage.apply(&manifests::secrets());
+    stage.apply(
+        &[
+            shop.as_str(),
+            &manifests::crm(port),
+            manifests::MAPPING,
+            &hears,
+        ]
+        .join("---\n"),
+    );
+    let message = stage.until_condition("Connection", "shop", "Ready", "False", "SecretMissing");
+    assert!(
+        message.contains("webhook events: Secret hook-key"),
+        "{message}"
+    );
+    stage.until_condition("Connection", "shop", "Authenticated", "True", "Accepted");
+    stage.until_synced("people");
+    let told = |sync: &serde_json::Value| {
+        let ready = find(sync, "Ready").unwrap();
+        assert_eq!(ready["status"], "True", "{ready:#}");
+        ready["message"].as_str().unwrap().contains("hook-key")
+    };
+    stage.until("Sync", "people", "told of the webhook", told);
+
+    stage.apply(&manifests::secret("hook-key", "hook-1"));
+    stage.until_condition("Connection", "shop", "Ready", "True", "Configured");
+    stage.until("Sync", "people", "told that it is there", |sync| {
+        !told(sync)
+    });
+    stage.delete("Secret", "hook-key");
+    stage.until_condition("Connection", "shop", "Ready", "False", "SecretMissing");
+    stage.until("Sync", "people", "told that it is gone", told);
+    let before = stage.world.held().contacts.len();
+    stage.world.held().people.insert("new".into(), "New".into());
+    stage.run("people");
+    assert_eq!(stage.world.held().contacts.len(), before + 1);
+}

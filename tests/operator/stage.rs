@@ -19,13 +19,14 @@ use super::world::World;
 pub const BOUND: Duration = Duration::from_secs(60);
 
 /// The namespaces that the shared operator watches; each row takes its own.
-const WATCHED: [&str; 20] = [
+const WATCHED: [&str; 21] = [
     "kstatus",
     "drift",
     "rotated",
     "wrong-secret",
     "missing-secret",
     "deleted-secret",
+    "webhook-key",
     "no-mapping",
     "broken-mapping",
     "down",

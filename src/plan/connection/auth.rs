@@ -47,7 +47,7 @@ pub enum AuthPlan {
 
 impl AuthPlan {
     /// The credentials that it names.
-    pub fn secrets(&self) -> Vec<&SecretRef> {
+    pub(super) fn secrets(&self) -> Vec<&SecretRef> {
         match self {
             Self::None => vec![],
             Self::Fixed { secret, send_as: _ } => vec![secret],

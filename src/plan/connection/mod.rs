@@ -8,6 +8,7 @@ mod compile;
 mod list;
 mod object;
 mod request;
+mod secrets;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use list::*;
 pub(crate) use object::read_id;
 pub use object::{FindPlan, ObjectPlan};
 pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation, Uses};
+pub use secrets::{NamedSecret, SecretUse};
 pub use session::{CredentialPlan, LoginPlan, SessionPlan};
 pub use webhook::*;
 pub use write::{CreatePlan, IdempotencyPlan, UpdatePlan, UpsertPlan};
