@@ -89,8 +89,11 @@ pub mod reason {
     pub const DEAD_LETTERS: &str = "DeadLetters";
 }
 
-/// Starts a run now: any new value, such as the time. Answered in `status.lastHandledReconcileAt`.
+/// Starts a run now: any new value, such as the time; of a longer one, [`LONGEST_REQUEST`] bytes count. Answered in
+/// `status.lastHandledReconcileAt`; while no run can start, seen in `status.pendingReconcileAt`.
 pub const REQUESTED_AT: &str = "syncline.dev/requestedAt";
+/// Bytes of a request that count.
+pub const LONGEST_REQUEST: usize = 256;
 /// What to do with state that belongs to other systems: `Adopt-HASH` keeps it, `Reset-HASH` forgets it.
 /// The message of `StateMismatch` names the hash.
 pub const STATE: &str = "syncline.dev/state";

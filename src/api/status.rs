@@ -53,6 +53,11 @@ pub struct SyncStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
+    /// The value of the annotation `syncline.dev/requestedAt` while it is seen and no run can start: the Sync is
+    /// suspended, or `Ready` says what it lacks. The run starts when that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub pending_reconcile_at: Option<String>,
 }
 
 /// A run that ended.

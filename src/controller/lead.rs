@@ -24,7 +24,7 @@ use super::index::{Effects, Index, Kind, Meta, Seen, Target};
 use super::secrets::ClusterSecrets;
 use super::status::{Statuses, WRITERS};
 use super::watch::{self, follow};
-use crate::api::condition::{ALLOW_DELETES, REQUESTED_AT, STATE};
+use crate::api::condition::{ALLOW_DELETES, LONGEST_REQUEST, REQUESTED_AT, STATE};
 use crate::api::connection::Connection;
 use crate::api::mapping::Mapping;
 use crate::api::sync::Sync;
@@ -328,7 +328,7 @@ fn apply<K: Declared>(
     let meta = Meta {
         uid: item.uid().unwrap_or_default(),
         generation: item.meta().generation.unwrap_or_default(),
-        requested: annotation(REQUESTED_AT),
+        requested: annotation(REQUESTED_AT).map(|text| up_to(text, LONGEST_REQUEST)),
         state: annotation(STATE),
         allow_deletes: annotation(ALLOW_DELETES),
     };
@@ -349,6 +349,13 @@ fn apply<K: Declared>(
         effects.reconcile.insert(target);
     }
     cx.follow(effects);
+}
+
+/// At most so many bytes, ending at a character.
+fn up_to(mut text: String, bytes: usize) -> String {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+    text
 }
 
 /// Counts the time of state that no Sync belongs to, for ever.

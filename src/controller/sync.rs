@@ -72,6 +72,7 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
         generation: resolved.meta.generation,
         suspended: resolved.suspend,
         usable: &usable,
+        requested: resolved.meta.requested.as_deref(),
         note: note(cx, &resolved, &usable),
         snapshot: &snapshot,
         before: &before,
@@ -316,6 +317,7 @@ fn only_numbers(before: &serde_json::Value, after: &serde_json::Value) -> bool {
         "conditions",
         "guarantees",
         "lastHandledReconcileAt",
+        "pendingReconcileAt",
         "deadLettersOpen",
         "nextAttemptTime",
     ]

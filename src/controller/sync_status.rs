@@ -22,6 +22,8 @@ pub struct View<'a> {
     pub suspended: bool,
     /// The Plan, or why there is none.
     pub usable: &'a Result<Arc<Plan>, Summary>,
+    /// The value of `syncline.dev/requestedAt`.
+    pub requested: Option<&'a str>,
     /// What does not work while the rest does.
     pub note: Option<String>,
     pub snapshot: &'a Snapshot,
@@ -37,9 +39,12 @@ pub fn build(view: &View<'_>) -> SyncStatus {
     let mut others = vec![fresh(view)];
     others.push(dead_letters(snapshot));
     let totals = &snapshot.totals;
-    let open = totals.retrying + totals.unknown + totals.waiting;
+    let on_their_way = totals.retrying + totals.unknown + totals.waiting;
     let text = |field: &str| view.before[field].as_str().map(str::to_owned);
     let active = plan.is_some() && !view.suspended;
+    let handled = snapshot.handled.clone();
+    let handled = handled.or_else(|| text("lastHandledReconcileAt"));
+    let open = |request: &&str| !active && handled.as_deref() != Some(request);
     SyncStatus {
         observed_generation: Some(view.generation),
         conditions: conditions(
@@ -53,7 +58,7 @@ pub fn build(view: &View<'_>) -> SyncStatus {
         last_success_time: snapshot.scanned.and_then(moment),
         watermark: snapshot.watermark.as_ref().map(watermark),
         dead_letters_open: Some(number(totals.dead_letters())),
-        records_open: Some(number(open)),
+        records_open: Some(number(on_their_way)),
         guarantees: plan.map(|plan| guarantees(plan)),
         // Until this process has computed when it is, what the one before wrote stands.
         next_run: match snapshot.next_run {
@@ -66,10 +71,8 @@ pub fn build(view: &View<'_>) -> SyncStatus {
             Some(ailment) => ailment.next_attempt.and_then(moment),
             None => inherited(view).and_then(|_| text("nextAttemptTime")),
         },
-        last_handled_reconcile_at: snapshot
-            .handled
-            .clone()
-            .or_else(|| text("lastHandledReconcileAt")),
+        pending_reconcile_at: view.requested.filter(open).map(str::to_owned),
+        last_handled_reconcile_at: handled,
     }
 }
 

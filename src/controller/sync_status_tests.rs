@@ -42,6 +42,7 @@ fn status(
         generation: 7,
         suspended,
         usable,
+        requested: Some("r2"),
         note: None,
         snapshot,
         before,
@@ -164,6 +165,8 @@ fn silence_turns_fresh_to_false_at_its_moment() {
         generation: 7,
         suspended: false,
         usable: &plan,
+        requested: None,
+        note: None,
         snapshot: &snapshot,
         before: &Value::Null,
         now: Timestamp::from_millisecond(NOW).unwrap(),
@@ -205,4 +208,46 @@ fn a_sync_without_a_plan_says_why_and_keeps_what_is_known() {
     );
     assert_eq!(status.dead_letters_open, Some(2));
     assert!(status.last_run.is_some());
+}
+
+#[test]
+fn a_request_that_no_run_can_answer_is_seen_until_one_can() {
+    let pending = |usable: &Result<Arc<Plan>, Summary>, suspended, before: Value| {
+        let status = status(usable, suspended, &snapshot(), &before, NOW);
+        status.pending_reconcile_at
+    };
+    let handled = |request: &str| serde_json::json!({"lastHandledReconcileAt": request});
+    let plan = Ok(crate::runtime::tests::plan());
+    let missing = || Summary::new(Outlook::Blocked, reason::REFERENCE_MISSING, "m");
+    assert_eq!(pending(&plan, true, handled("r1")).as_deref(), Some("r2"));
+    assert_eq!(
+        pending(&Err(missing()), false, handled("r1")).as_deref(),
+        Some("r2")
+    );
+    assert_eq!(pending(&plan, false, handled("r1")), None, "a run answers");
+    assert_eq!(pending(&plan, true, handled("r2")), None, "it was answered");
+}
+
+#[test]
+fn what_does_not_work_is_told_once_and_only_of_a_sync_that_works() {
+    let message = |usable: &Result<Arc<Plan>, Summary>, before: &Value| {
+        let status = build(&View {
+            generation: 7,
+            suspended: false,
+            usable,
+            requested: None,
+            note: Some("no key".to_owned()),
+            snapshot: &snapshot(),
+            before,
+            now: Timestamp::from_millisecond(NOW).unwrap(),
+        });
+        let ready = find(&status.conditions, "Ready").unwrap().clone();
+        (ready.message, serde_json::to_value(status).unwrap())
+    };
+    let plan = Ok(crate::runtime::tests::plan());
+    let (first, before) = message(&plan, &Value::Null);
+    assert!(first.ends_with("; no key"), "{first}");
+    assert_eq!(message(&plan, &before).0, first);
+    let missing = Summary::new(Outlook::Blocked, reason::REFERENCE_MISSING, "m");
+    assert_eq!(message(&Err(missing), &before).0, "m");
 }

@@ -48,6 +48,23 @@ fn a_sync_runs_now_rests_and_says_how_it_is() {
     assert!(text.contains("Suspended"), "{text}");
     controller.expect(0, &["sync", "resume", "items"]);
     controller.expect(0, &["sync", "now", "items", "--wait", "--timeout", "60s"]);
+
+    // Without its Mapping no run can start: that is told at once, not after the time of --timeout.
+    let mapping = server.run(&["get", "mapping", "--namespace", &controller.namespace, "--output", "name"]);
+    server.run(&["delete", mapping.trim(), "--namespace", &controller.namespace]);
+    let waits = ["sync", "now", "items", "--wait", "--timeout", "1h"];
+    let told = controller.expect(1, &waits);
+    assert!(told.contains("items: no run can start:"), "{told}");
+    assert!(told.contains("there is no Mapping"), "{told}");
+    let told = controller.expect(0, &["sync", "now", "items"]);
+    assert!(told.contains("items is not Ready:"), "{told}");
+    server.apply(&controller.namespace, &manifests).unwrap();
+    eventually(BOUND, || {
+        let output = controller.command(&["status", "items", "--output", "json"]);
+        let json = super::cluster::text(&output.stdout);
+        json.contains("Supervised").then_some(()).ok_or(json)
+    });
+    controller.expect(0, &waits);
     let unknown = controller.expect(1, &["sync", "now", "other"]);
     assert!(unknown.contains("it has: items"), "{unknown}");
 

@@ -64,12 +64,16 @@ fn a_suspended_sync_rests_until_it_is_resumed() {
     stage.world.held().people.insert("new".into(), "New".into());
     // What is asked for meanwhile is done when it is resumed.
     let request = stage.request("people");
+    stage.until("Sync", "people", "seen", |sync| {
+        sync["status"]["pendingReconcileAt"] == *request
+    });
     until_silent(&stage);
     stage.patch("Sync", "people", json!({"spec": {"suspend": false}}));
     stage.until_condition("Sync", "people", "Ready", "True", "Supervised");
     stage.until_world("the new person", |held| held.agree());
     stage.until("Sync", "people", "answered", |sync| {
-        sync["status"]["lastHandledReconcileAt"] == *request
+        let status = &sync["status"];
+        status["lastHandledReconcileAt"] == *request && status["pendingReconcileAt"].is_null()
     });
 }
 

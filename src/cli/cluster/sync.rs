@@ -11,7 +11,7 @@ use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 
 use super::{Cluster, ClusterArgs, within};
-use crate::api::condition::REQUESTED_AT;
+use crate::api::condition::{READY, REQUESTED_AT};
 use crate::api::reference::DurationText;
 use crate::cli::Exit;
 use crate::cli::hint::program;
@@ -48,7 +48,7 @@ enum Command {
 /// Start a run now, whatever the trigger says
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 it is asked for, or with --wait the run succeeded, 1 something failed, 2 wrong usage.\nExample: syncline sync now --context prod customers-to-contacts --wait"
+    after_help = "Exit codes: 0 it is asked for, or with --wait the run succeeded, 1 something failed or no run can start, 2 wrong usage.\nExample: syncline sync now --context prod customers-to-contacts --wait"
 )]
 struct Now {
     #[command(flatten)]
@@ -131,7 +131,8 @@ impl Now {
         }
         if !self.wait {
             if format == OutputFormat::Text {
-                print(&format!("requested at {moment}\n"))?;
+                let not_ready: String = found.iter().filter_map(not_ready).collect();
+                print(&format!("requested at {moment}\n{not_ready}"))?;
             } else {
                 print_json(&json!({"requestedAt": moment}))?;
             }
@@ -142,7 +143,11 @@ impl Now {
         for name in &self.names.syncs {
             let rest = end.saturating_duration_since(tokio::time::Instant::now());
             let status = wait(cluster, name, &moment, rest).await?;
-            if tell(name, &status, format)? == Exit::Problems {
+            let told = match status["lastHandledReconcileAt"] == moment.as_str() {
+                true => tell(name, &status, format)?,
+                false => tell_pending(name, &status, format)?,
+            };
+            if told == Exit::Problems {
                 exit = Exit::Problems;
             }
         }
@@ -150,7 +155,8 @@ impl Now {
     }
 }
 
-/// Waits until the run that was asked for has ended; gives the status.
+/// Waits until the run that was asked for has ended, or the controller has seen that none can start; gives the
+/// status.
 async fn wait(
     cluster: &Cluster,
     name: &str,
@@ -159,7 +165,8 @@ async fn wait(
 ) -> anyhow::Result<Value> {
     let wanted = moment.to_owned();
     let answered = move |object: Option<&DynamicObject>| {
-        object.is_none_or(|o| o.data["status"]["lastHandledReconcileAt"] == wanted.as_str())
+        let says = |o: &DynamicObject, field: &str| o.data["status"][field] == wanted.as_str();
+        object.is_none_or(|o| says(o, "lastHandledReconcileAt") || says(o, "pendingReconcileAt"))
     };
     let waiting = await_condition(cluster.syncs(), name, answered);
     match tokio::time::timeout(bound, waiting).await {
@@ -171,6 +178,35 @@ async fn wait(
             program()
         ),
     }
+}
+
+/// The condition `Ready` of a status.
+fn ready(status: &Value) -> Option<&Value> {
+    let conditions = status["conditions"].as_array()?;
+    conditions.iter().find(|c| c["type"] == READY)
+}
+
+/// What keeps a Sync from being Ready, in one line.
+fn not_ready(sync: &DynamicObject) -> Option<String> {
+    let ready = ready(&sync.data["status"]).filter(|r| r["status"] == "False")?;
+    let name = sync.metadata.name.as_deref()?;
+    let message = ready["message"].as_str().unwrap_or_default();
+    Some(format!("{name} is not Ready: {message}\n"))
+}
+
+/// Says why the run that was asked for does not start.
+fn tell_pending(name: &str, status: &Value, format: OutputFormat) -> anyhow::Result<Exit> {
+    let ready = ready(status).unwrap_or(&Value::Null);
+    match format {
+        OutputFormat::Json => print_json(&json!({
+            "sync": name, "pending": true, "reason": ready["reason"], "message": ready["message"],
+        }))?,
+        OutputFormat::Text => print(&format!(
+            "{name}: no run can start: {}; it starts when that is over\n",
+            ready["message"].as_str().unwrap_or("its status does not say why"),
+        ))?,
+    }
+    Ok(Exit::Problems)
 }
 
 fn tell(name: &str, status: &Value, format: OutputFormat) -> anyhow::Result<Exit> {
