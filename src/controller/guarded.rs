@@ -1,6 +1,6 @@
 //! One of our resources as far as it can be read, so that one that cannot never hides the others. Unlike
 //! kube's `DeserializeGuard` it says which field is wrong, keeps the status of what it cannot read, and reads
-//! a resource whose status another version of Syncline has written. Used by `lead`.
+//! a resource whose status another version of Syncline has written. Used by `streams`.
 
 use std::borrow::Cow;
 

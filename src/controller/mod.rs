@@ -21,6 +21,7 @@ mod resource;
 mod run;
 mod secrets;
 mod status;
+mod streams;
 mod sync;
 mod sync_status;
 #[cfg(test)]
@@ -68,10 +69,5 @@ impl Options {
             true => vec![None],
             false => self.watch.iter().cloned().map(Some).collect(),
         }
-    }
-
-    /// Whether resources of this namespace are seen.
-    fn watches(&self, namespace: &str) -> bool {
-        self.all || self.watch.iter().any(|n| n == namespace)
     }
 }

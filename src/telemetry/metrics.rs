@@ -38,6 +38,8 @@ pub struct Metrics {
     pub events_dropped: Counter,
     /// Seconds since the most silent watch heard anything.
     pub watch_silence: Gauge<f64, AtomicU64>,
+    /// Watches that the API server refuses.
+    pub watches_refused: Gauge,
 }
 
 impl Default for Metrics {
@@ -56,6 +58,7 @@ impl Default for Metrics {
             status_write_errors: Counter::default(),
             events_dropped: Counter::default(),
             watch_silence: Gauge::default(),
+            watches_refused: Gauge::default(),
         }
     }
 }
@@ -75,9 +78,11 @@ impl Metrics {
         let mut metrics = Self::default();
         let (leader, queue) = (metrics.leader.clone(), metrics.queue.clone());
         let silence = metrics.watch_silence.clone();
+        let refused = metrics.watches_refused.clone();
         metrics.register(&table::CONTROLLER_LEADER, leader);
         metrics.register(&table::CONTROLLER_QUEUE, queue);
         metrics.register(&table::CONTROLLER_WATCH_SILENCE, silence);
+        metrics.register(&table::CONTROLLER_WATCHES_REFUSED, refused);
         for (family, counter) in [
             (&table::CONTROLLER_RECONCILES, metrics.reconciles.clone()),
             (

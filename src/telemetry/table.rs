@@ -95,6 +95,8 @@ families! {
         "Events dropped because too many waited";
     CONTROLLER_WATCH_SILENCE = Gauge "controller_watch_silence_seconds" []
         "Seconds since the most silent watch heard anything";
+    CONTROLLER_WATCHES_REFUSED = Gauge "controller_watches_refused" []
+        "Watches that the API server refuses, four to a namespace: one of the list is gone, or the operator's Role in it; /readyz and the log name them";
     BUILD_INFO = Gauge "build_info" ["version"]
         "1, with the version of the program";
 }

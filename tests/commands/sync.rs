@@ -50,8 +50,20 @@ fn a_sync_runs_now_rests_and_says_how_it_is() {
     controller.expect(0, &["sync", "now", "items", "--wait", "--timeout", "60s"]);
 
     // Without its Mapping no run can start: that is told at once, not after the time of --timeout.
-    let mapping = server.run(&["get", "mapping", "--namespace", &controller.namespace, "--output", "name"]);
-    server.run(&["delete", mapping.trim(), "--namespace", &controller.namespace]);
+    let mapping = server.run(&[
+        "get",
+        "mapping",
+        "--namespace",
+        &controller.namespace,
+        "--output",
+        "name",
+    ]);
+    server.run(&[
+        "delete",
+        mapping.trim(),
+        "--namespace",
+        &controller.namespace,
+    ]);
     let waits = ["sync", "now", "items", "--wait", "--timeout", "1h"];
     let told = controller.expect(1, &waits);
     assert!(told.contains("items: no run can start:"), "{told}");

@@ -203,7 +203,9 @@ fn tell_pending(name: &str, status: &Value, format: OutputFormat) -> anyhow::Res
         }))?,
         OutputFormat::Text => print(&format!(
             "{name}: no run can start: {}; it starts when that is over\n",
-            ready["message"].as_str().unwrap_or("its status does not say why"),
+            ready["message"]
+                .as_str()
+                .unwrap_or("its status does not say why"),
         ))?,
     }
     Ok(Exit::Problems)
