@@ -39,6 +39,9 @@ pub mod reason {
     pub const SUSPENDED: &str = "Suspended";
     /// Ready, Stalled: the object cannot be read as this version of Syncline knows its kind.
     pub const INVALID_OBJECT: &str = "InvalidObject";
+    /// Ready: the object's definition has filled in fields that this version of Syncline doesn't know; what was in
+    /// use before is in use still.
+    pub const DEFINITION_NEWER: &str = "DefinitionNewer";
     /// Ready, Stalled: the spec breaks a rule that the schema cannot check.
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// Ready: a Secret, or a key in it, is not there.

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::condition::{READY, RECONCILING, STALLED, find};
+use super::index::{Entry, Used};
+use crate::api::condition::{READY, RECONCILING, STALLED, find, reason};
 
 /// Longest message that a condition shows.
 const LONGEST_MESSAGE: usize = 1024;
@@ -65,6 +66,29 @@ impl Summary {
             reason,
             message: message.into(),
         }
+    }
+
+    /// What is so of a resource whose newest version cannot be read as this version of Syncline knows its kind.
+    /// `in_use`: there is an older one that Syncs use.
+    pub fn unread(entry: &Entry, problem: &str, in_use: bool) -> Self {
+        let Used { generation, .. } = entry.used;
+        if in_use && generation == entry.meta.generation {
+            // Nobody has changed it: what a newer definition fills in means what was meant before.
+            let message = format!(
+                "in use as it was; its definition is newer than this version of Syncline and has filled in what is not \
+                 known here and not used: {problem}; upgrade Syncline"
+            );
+            return Self::new(Outlook::Good, reason::DEFINITION_NEWER, message);
+        }
+        let goes_on = match in_use {
+            true => format!("generation {generation} stays in use, since the newest "),
+            false => String::new(),
+        };
+        let message = format!(
+            "{goes_on}cannot be read as this version of Syncline knows its kind: {problem}; correct it, or upgrade \
+             Syncline"
+        );
+        Self::new(Outlook::Stalled, reason::INVALID_OBJECT, message)
     }
 
     fn drafts(self) -> Vec<Draft> {
@@ -143,7 +167,7 @@ pub fn shorten(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::condition::{FRESH, reason};
+    use crate::api::condition::FRESH;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

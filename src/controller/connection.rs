@@ -27,7 +27,8 @@ const PASSING: std::time::Duration = std::time::Duration::from_secs(600);
 struct Facts {
     uid: String,
     generation: i64,
-    malformed: Option<String>,
+    /// What is so where the newest version cannot be read.
+    unread: Option<Summary>,
     problems: Vec<Problem>,
     compiled: Option<ConnectionWithObjects>,
     webhooks: Vec<WebhookStatus>,
@@ -46,12 +47,17 @@ impl Facts {
 /// Brings a Connection's status and probe in line; answers when to look again.
 pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, String> {
     let target = Target::new(Kind::Connection, name);
+    cx.kept.recover(cx, &target).await?;
+    if !cx.kept.is_settled(cx, &target) {
+        // It is reconciled again when it is known whether a former version is in use.
+        return Ok(None);
+    }
     let Some(facts) = facts(cx, &target) else {
         cx.probes.forget(&connection_name(name));
         cx.tasks.site().release(&connection_name(name));
         cx.set_credentials(name, None);
         cx.statuses.forget(&target);
-        return Ok(None);
+        return cx.kept.forget(&target).await.map(|()| None);
     };
     let rotated = cx.take_rotation(name);
     let credentials = match &facts.compiled {
@@ -66,6 +72,7 @@ pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Insta
         nudge_users(cx, name);
     }
     apply(cx, name, &facts, &credentials, rotated);
+    cx.kept.keep(cx, &target).await?;
     let before = cx.statuses.current(&target);
     let probed = cx.probes.result(&connection_name(name));
     if probed.as_ref().is_some_and(|p| p.health == Health::Good) && was_in_trouble(&before) {
@@ -119,7 +126,10 @@ fn facts(cx: &Context, target: &Target) -> Option<Facts> {
     Some(Facts {
         uid: entry.meta.uid.clone(),
         generation: entry.meta.generation,
-        malformed: entry.malformed.clone(),
+        unread: entry
+            .unread
+            .as_ref()
+            .map(|unread| Summary::unread(entry, &unread.problem, compiled.is_some())),
         problems: entry.problems.clone(),
         compiled: compiled.cloned(),
         webhooks: compiled
@@ -230,8 +240,10 @@ fn summary(
     probed: Option<&Probed>,
     now: Timestamp,
 ) -> Summary {
-    if let Some(error) = &facts.malformed {
-        return malformed(error);
+    if let Some(unread) = &facts.unread
+        && unread.outlook != Outlook::Good
+    {
+        return unread.clone();
     }
     if facts.compiled.is_none() {
         return invalid(&facts.problems);
@@ -244,7 +256,10 @@ fn summary(
             let message = unverified(webhook, what);
             Summary::new(Outlook::Blocked, reason::SECRET_MISSING, message)
         }
-        _ => Summary::new(Outlook::Good, reason::CONFIGURED, message),
+        _ => facts
+            .unread
+            .clone()
+            .unwrap_or_else(|| Summary::new(Outlook::Good, reason::CONFIGURED, message)),
     };
     let Some(probed) = probed else {
         return match facts.has_probe() {
@@ -273,14 +288,6 @@ fn summary(
 /// What it means that a webhook's key is not there.
 pub fn unverified(webhook: &str, what: &str) -> String {
     format!("webhook {webhook}: {what}: deliveries that are signed with it are refused")
-}
-
-/// A resource that cannot be read.
-pub fn malformed(error: &str) -> Summary {
-    let message = format!(
-        "cannot be read as this version of Syncline knows its kind: {error}; correct it, or upgrade Syncline"
-    );
-    Summary::new(Outlook::Stalled, reason::INVALID_OBJECT, message)
 }
 
 /// A resource that breaks a rule which the schema cannot check.

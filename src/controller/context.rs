@@ -5,14 +5,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::health::Health;
 use super::index::{Effects, Index, Kind, Target};
+use super::kept::Kept;
 use super::queue::Queue;
 use super::reconcile::Failures;
 use super::secrets::ClusterSecrets;
 use super::status::Statuses;
+use super::streams::Sighting;
 use super::sync::Cached;
 use crate::intake::Endpoints;
 use crate::plan::ResourceName;
@@ -51,6 +54,9 @@ pub struct Context {
     pub health: Arc<Health>,
     pub failures: Failures,
     pub hooks: Hooks,
+    pub kept: Kept,
+    /// To the task that writes the index.
+    sightings: mpsc::Sender<Sighting>,
     /// Of each Connection that was looked at.
     credentials: Mutex<HashMap<ResourceName, Credentials>>,
     /// Connections whose Secrets have changed since the last look.
@@ -70,12 +76,15 @@ impl Context {
         health: Arc<Health>,
         tasks: Tasks,
         hooks: Hooks,
+        sightings: mpsc::Sender<Sighting>,
     ) -> Self {
         Self {
             index: RwLock::default(),
             queue: Queue::default(),
             statuses,
             tasks,
+            kept: Kept::new(Arc::clone(site.store())),
+            sightings,
             probes: Probes::new(site),
             secrets,
             health,
@@ -94,6 +103,12 @@ impl Context {
     /// For the task that reads the watches, and for nobody else.
     pub(super) fn write_index(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the index changed by the task that may.
+    pub async fn see(&self, sighting: Sighting) {
+        // Nobody takes it any more: this process does not lead any more.
+        let _ = self.sightings.send(sighting).await;
     }
 
     /// Sets to work what a change of the index means.

@@ -22,6 +22,8 @@ pub struct Guarded<K> {
 pub struct Unreadable {
     /// Which field, and what is wrong with it.
     pub problem: String,
+    /// As it was written.
+    pub spec: Value,
     pub status: Option<Value>,
 }
 
@@ -34,7 +36,11 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Guarded<K> {
             Ok(object) => Ok(object),
             Err(problem) => {
                 let status = object.as_object_mut().and_then(|o| o.remove("status"));
-                read(&object).map_err(|_| Unreadable { problem, status })
+                read(&object).map_err(|_| Unreadable {
+                    problem,
+                    spec: object["spec"].take(),
+                    status,
+                })
             }
         };
         Ok(Self { meta, read })

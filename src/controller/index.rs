@@ -2,6 +2,8 @@
 //! exactly the Syncs that use it. Pure: knows no cluster and no clock. Written by the task that reads the
 //! watches, and by nobody else.
 
+mod restore;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use super::resource::*;
@@ -12,6 +14,7 @@ use crate::plan::connection::SecretUse;
 use crate::plan::{
     Compiled, Problem, ResourceName, Resources, compile_connection, compile_mapping, connection_of,
 };
+pub use restore::Version;
 
 /// Who uses a resource, by its name.
 type Users = BTreeMap<ResourceName, BTreeSet<ResourceName>>;
@@ -50,32 +53,25 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// A Connection was seen.
+    /// A Connection was seen. One that cannot be read leaves the one before in use, less what it takes away.
     pub fn connection(&mut self, seen: Seen<ConnectionSpec>) -> Effects {
         let target = Target::new(Kind::Connection, &seen.name);
-        let Some(mut entry) = self.changed(&target, &seen.meta) else {
+        let Some((mut entry, same)) = self.changed(&target, &seen) else {
             return Effects::default();
         };
         let name = seen.name;
-        self.forget_connection(&name);
-        entry.effective += 1;
         match seen.spec {
             Ok(spec) => {
-                match compile_connection(&name, &spec) {
-                    Ok(compiled) => {
-                        for named in compiled.secrets() {
-                            self.connections_of_secret
-                                .entry(ResourceName::new(&name.namespace, &named.secret.name))
-                                .or_default()
-                                .insert(name.clone());
-                        }
-                        self.compiled.connections.insert(name.clone(), compiled);
-                    }
-                    Err(problems) => entry.problems = problems,
-                }
-                self.resources.connections.insert(name.clone(), spec);
+                self.forget_connection(&name);
+                entry.uses_newest();
+                entry.problems = self.use_connection(&name, spec);
             }
-            Err(error) => entry.malformed = Some(error),
+            Err(unread) => {
+                if !same || !self.narrow(&name, &unread.spec, &mut entry) {
+                    self.forget_connection(&name);
+                }
+                entry.unread = Some(unread);
+            }
         }
         self.put(target.clone(), entry);
         self.reaching(target)
@@ -84,53 +80,89 @@ impl Index {
     /// A Mapping was seen. One that cannot be used leaves the one before in use.
     pub fn mapping(&mut self, seen: Seen<MappingSpec>) -> Effects {
         let target = Target::new(Kind::Mapping, &seen.name);
-        let Some(mut entry) = self.changed(&target, &seen.meta) else {
+        let Some((mut entry, same)) = self.changed(&target, &seen) else {
             return Effects::default();
         };
-        let name = seen.name;
+        if !same {
+            self.forget_mapping(&seen.name);
+        }
         match seen.spec {
-            Ok(spec) => match compile_mapping(&name, &spec) {
-                Ok(mapping) => {
-                    entry.tests = mapping.test_count();
-                    entry.problems = failures(&name, &mapping);
-                    entry.tests_failed = !entry.problems.is_empty();
-                    if !entry.tests_failed {
-                        entry.effective += 1;
-                        self.compiled.mappings.insert(name.clone(), mapping);
-                        self.resources.mappings.insert(name.clone(), spec);
-                    }
-                }
-                Err(problems) => entry.problems = problems,
-            },
-            Err(error) => entry.malformed = Some(error),
+            Ok(spec) => self.try_mapping(&seen.name, spec, &mut entry),
+            Err(unread) => entry.unread = Some(unread),
         }
         self.put(target.clone(), entry);
         self.reaching(target)
     }
 
-    /// A Sync was seen.
+    /// A Sync was seen. One that cannot be read leaves the one before in use, unless it is to be suspended.
     pub fn sync(&mut self, seen: Seen<SyncSpec>) -> Effects {
         let target = Target::new(Kind::Sync, &seen.name);
-        let Some(mut entry) = self.changed(&target, &seen.meta) else {
+        let Some((mut entry, same)) = self.changed(&target, &seen) else {
             return Effects::default();
         };
         let name = seen.name;
-        self.forget_sync(&name);
-        entry.effective += 1;
         match seen.spec {
             Ok(spec) => {
-                for used in used_by(&name, &spec) {
-                    self.users(used.kind)
-                        .entry(used.name)
-                        .or_default()
-                        .insert(name.clone());
-                }
-                self.resources.syncs.insert(name.clone(), spec);
+                self.forget_sync(&name);
+                entry.uses_newest();
+                self.use_sync(&name, spec);
             }
-            Err(error) => entry.malformed = Some(error),
+            Err(unread) => {
+                if !same {
+                    self.forget_sync(&name);
+                }
+                self.suspend(&name, &unread.spec);
+                entry.unread = Some(unread);
+            }
         }
         self.put(target.clone(), entry);
         self.reaching(target)
+    }
+
+    /// Takes a Connection into use; gives what is wrong with it.
+    fn use_connection(&mut self, name: &ResourceName, spec: ConnectionSpec) -> Vec<Problem> {
+        let compiled = compile_connection(name, &spec);
+        self.resources.connections.insert(name.clone(), spec);
+        match compiled {
+            Ok(compiled) => {
+                for named in compiled.secrets() {
+                    self.connections_of_secret
+                        .entry(ResourceName::new(&name.namespace, &named.secret.name))
+                        .or_default()
+                        .insert(name.clone());
+                }
+                self.compiled.connections.insert(name.clone(), compiled);
+                Vec::new()
+            }
+            Err(problems) => problems,
+        }
+    }
+
+    /// Takes a Mapping into use, if its tests pass.
+    fn try_mapping(&mut self, name: &ResourceName, spec: MappingSpec, entry: &mut Entry) {
+        match compile_mapping(name, &spec) {
+            Ok(mapping) => {
+                entry.tests = mapping.test_count();
+                entry.problems = failures(name, &mapping);
+                entry.tests_failed = !entry.problems.is_empty();
+                if !entry.tests_failed {
+                    entry.uses_newest();
+                    self.compiled.mappings.insert(name.clone(), mapping);
+                    self.resources.mappings.insert(name.clone(), spec);
+                }
+            }
+            Err(problems) => entry.problems = problems,
+        }
+    }
+
+    fn use_sync(&mut self, name: &ResourceName, spec: SyncSpec) {
+        for used in used_by(name, &spec) {
+            self.users(used.kind)
+                .entry(used.name)
+                .or_default()
+                .insert(name.clone());
+        }
+        self.resources.syncs.insert(name.clone(), spec);
     }
 
     /// A Secret was seen, or is gone (`None`).
@@ -178,10 +210,7 @@ impl Index {
             .remove(&(target.kind.as_str().to_owned(), name.clone()));
         match target.kind {
             Kind::Connection => self.forget_connection(name),
-            Kind::Mapping => {
-                self.resources.mappings.remove(name);
-                self.compiled.mappings.remove(name);
-            }
+            Kind::Mapping => self.forget_mapping(name),
             Kind::Sync => self.forget_sync(name),
         }
         let mut effects = self.reaching(target.clone());
@@ -230,18 +259,24 @@ impl Index {
         effects
     }
 
-    /// The entry to be written anew; `None` when nothing but the status is new.
-    fn changed(&mut self, target: &Target, meta: &Meta) -> Option<Entry> {
+    /// The entry to be written anew, and whether it is of the same resource as the one before; `None` when
+    /// nothing but the status is new.
+    fn changed<S>(&mut self, target: &Target, seen: &Seen<S>) -> Option<(Entry, bool)> {
         let before = self.entries.get(target);
-        if before.is_some_and(|entry| entry.meta == *meta) {
+        let same = before.is_some_and(|entry| entry.meta.uid == seen.meta.uid);
+        if let Some(before) = before
+            && before.meta == seen.meta
+            && before.unread.as_ref() == seen.spec.as_ref().err()
+        {
             return None;
         }
         self.revision += 1;
-        Some(Entry {
-            meta: meta.clone(),
-            effective: before.map_or(0, |entry| entry.effective),
+        let entry = Entry {
+            meta: seen.meta.clone(),
+            used: before.map_or_else(Used::default, |entry| entry.used),
             ..Entry::default()
-        })
+        };
+        Some((entry, same))
     }
 
     fn put(&mut self, target: Target, entry: Entry) {
@@ -267,6 +302,11 @@ impl Index {
                 remove_user(&mut self.connections_of_secret, &secret, name);
             }
         }
+    }
+
+    fn forget_mapping(&mut self, name: &ResourceName) {
+        self.resources.mappings.remove(name);
+        self.compiled.mappings.remove(name);
     }
 
     fn forget_sync(&mut self, name: &ResourceName) {

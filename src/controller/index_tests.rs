@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::index::*;
 use crate::plan::ResourceName;
 
-fn name(text: &str) -> ResourceName {
+pub fn name(text: &str) -> ResourceName {
     let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
     ResourceName::new(namespace, name)
 }
 
-fn seen<S: DeserializeOwned>(text: &str, generation: i64, spec: Value) -> Seen<S> {
+pub fn seen<S: DeserializeOwned>(text: &str, generation: i64, spec: Value) -> Seen<S> {
     Seen {
         name: name(text),
         meta: Meta {
@@ -21,11 +21,14 @@ fn seen<S: DeserializeOwned>(text: &str, generation: i64, spec: Value) -> Seen<S
             generation,
             ..Meta::default()
         },
-        spec: serde_json::from_value(spec).map_err(|e| e.to_string()),
+        spec: serde_json::from_value(spec.clone()).map_err(|e| Unread {
+            problem: e.to_string(),
+            spec,
+        }),
     }
 }
 
-fn connection(secret: &str) -> Value {
+pub fn connection(secret: &str) -> Value {
     json!({
         "http": {"baseURL": "https://shop.example.com"},
         "auth": {"bearer": {"secretRef": {"name": secret, "key": "token"}}},
@@ -40,14 +43,14 @@ fn connection(secret: &str) -> Value {
     })
 }
 
-fn mapping(expected: &str) -> Value {
+pub fn mapping(expected: &str) -> Value {
     json!({
         "fields": [{"to": "email", "from": "email"}],
         "tests": [{"name": "keeps it", "given": {"email": "a@b.co"}, "expect": {"email": expected}}],
     })
 }
 
-fn sync(source: &str, target: &str, mapping: &str) -> Value {
+pub fn sync(source: &str, target: &str, mapping: &str) -> Value {
     json!({
         "source": {"connectionRef": {"name": source}, "object": "customers"},
         "target": {"connectionRef": {"name": target}, "object": "customers"},
@@ -57,7 +60,7 @@ fn sync(source: &str, target: &str, mapping: &str) -> Value {
 }
 
 /// Two shops and a CRM with Secrets of their own, two Mappings, three Syncs.
-fn index() -> Index {
+pub fn index() -> Index {
     let mut index = Index::default();
     for (connection_name, secret) in [("shop", "shop"), ("shop2", "shop2"), ("crm", "crm")] {
         index.connection(seen(connection_name, 1, connection(secret)));
@@ -72,7 +75,7 @@ fn index() -> Index {
     index
 }
 
-fn targets(effects: &Effects) -> Vec<String> {
+pub fn targets(effects: &Effects) -> Vec<String> {
     effects
         .reconcile
         .iter()
@@ -168,20 +171,20 @@ fn a_mapping_whose_tests_fail_leaves_the_last_good_one_in_use() {
     let mut index = index();
     let good = index.resources.mappings[&name("m1")].clone();
     let target = Target::new(Kind::Mapping, &name("m1"));
-    let effective = index.entry(&target).unwrap().effective;
+    let used = |index: &Index| index.entry(&target).unwrap().used.generation;
+    assert_eq!(used(&index), 1);
     let effects = index.mapping(seen("m1", 2, mapping("other@b.co")));
     assert_eq!(targets(&effects), ["Mapping/m1", "Sync/a", "Sync/b"]);
-    let entry = index.entry(&target).unwrap();
-    assert!(entry.tests_failed && entry.effective == effective);
+    assert!(index.entry(&target).unwrap().tests_failed && used(&index) == 1);
     assert_eq!(index.resources.mappings[&name("m1")], good);
     index.mapping(seen("m1", 3, mapping("a@b.co")));
-    let entry = index.entry(&target).unwrap();
-    assert!(!entry.tests_failed && entry.effective == effective + 1);
+    assert!(!index.entry(&target).unwrap().tests_failed && used(&index) == 3);
 }
 
 #[test]
 fn a_malformed_object_is_known_by_name_and_stops_nobody_else() {
     let mut index = index();
+    index.remove(&Target::new(Kind::Connection, &name("shop")));
     let broken = seen("shop", 2, json!({"auth": 5}));
     assert_eq!(
         targets(&index.connection(broken)),
@@ -190,7 +193,7 @@ fn a_malformed_object_is_known_by_name_and_stops_nobody_else() {
     let entry = index
         .entry(&Target::new(Kind::Connection, &name("shop")))
         .unwrap();
-    assert!(entry.malformed.is_some());
+    assert!(entry.unread.is_some());
     assert!(!index.compiled.connections.contains_key(&name("shop")));
     assert!(index.compiled.connections.contains_key(&name("crm")));
     index.connection(seen("shop", 3, connection("shop")));

@@ -44,6 +44,7 @@ impl Lead {
         let (events, publisher) =
             Events::new(client.clone(), Arc::clone(health), options.identity.clone());
         let statuses = Statuses::new(client.clone(), Arc::clone(health), Arc::new(events));
+        let (sender, sightings) = mpsc::channel(MOST_SIGHTINGS);
         let context = Arc::new(Context::new(
             site,
             Arc::new(statuses),
@@ -51,19 +52,24 @@ impl Lead {
             Arc::clone(health),
             tasks,
             hooks,
+            sender.clone(),
         ));
         let mut lead = Self {
             context,
             tasks: JoinSet::new(),
         };
         lead.tasks.spawn(publisher.run());
-        lead.watch_all(client, options);
+        lead.watch_all(client, options, (sender, sightings));
         lead.work();
         lead
     }
 
-    fn watch_all(&mut self, client: &Client, options: &Options) {
-        let (sender, mut sightings) = mpsc::channel::<Sighting>(MOST_SIGHTINGS);
+    fn watch_all(
+        &mut self,
+        client: &Client,
+        options: &Options,
+        (sender, mut sightings): (mpsc::Sender<Sighting>, mpsc::Receiver<Sighting>),
+    ) {
         let (mut lists, listed) = (Vec::new(), Arc::<Listed>::default());
         for namespace in options.namespaces() {
             Streams {
@@ -136,7 +142,7 @@ impl Lead {
 async fn sweep(cx: &Context, listed: &Listed) {
     loop {
         let declared = |sync: &SyncName| {
-            if !listed.holds(&sync.namespace) {
+            if !listed.holds(Kind::Sync, &sync.namespace) {
                 return None;
             }
             let name = ResourceName::new(&sync.namespace, &sync.name);
@@ -144,6 +150,12 @@ async fn sweep(cx: &Context, listed: &Listed) {
         };
         if let Err(error) = cx.tasks.sweep(super::sync::RETENTION, declared).await {
             tracing::warn!("state that no Sync belongs to was not looked at: {error}");
+        }
+        let gone = |target: &Target| {
+            listed.holds(target.kind, &target.name.namespace) && cx.index().entry(target).is_none()
+        };
+        if let Err(error) = cx.kept.sweep(gone).await {
+            tracing::warn!("manifests of resources that are gone were not looked at: {error}");
         }
         cx.tasks.tidy();
         tokio::time::sleep(SWEEP).await;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::conditions::{Draft, Outlook, Summary, Truth, conditions};
-use super::connection::{invalid, list, malformed};
+use super::connection::{invalid, list};
 use super::context::Context;
 use super::index::{Entry, Kind, Target};
 use super::status::conditions_of;
@@ -13,31 +13,36 @@ use crate::api::mapping::MappingStatus;
 use crate::plan::ResourceName;
 
 /// Brings a Mapping's status in line.
-pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<(), String> {
+pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<(), String> {
     let target = Target::new(Kind::Mapping, name);
+    cx.kept.recover(cx, &target).await?;
+    if !cx.kept.is_settled(cx, &target) {
+        // It is reconciled again when it is known whether a former version is in use.
+        return Ok(());
+    }
     let facts = {
         let index = cx.index();
-        let kept = index.compiled.mappings.contains_key(name);
-        index.entry(&target).map(|entry| (entry.clone(), kept))
+        let in_use = index.in_use(&target);
+        index.entry(&target).map(|entry| (entry.clone(), in_use))
     };
-    let Some((entry, kept)) = facts else {
+    let Some((entry, in_use)) = facts else {
         cx.statuses.forget(&target);
-        return Ok(());
+        return cx.kept.forget(&target).await;
     };
     let before = cx.statuses.current(&target);
-    let status = build(&entry, kept, &before, Timestamp::now());
+    let status = build(&entry, in_use, &before, Timestamp::now());
     let status = serde_json::to_value(status).map_err(|e| e.to_string())?;
     cx.statuses.write(&target, &entry.meta.uid, status);
-    Ok(())
+    cx.kept.keep(cx, &target).await
 }
 
-/// `kept`: there is a version that Syncs use.
-fn build(entry: &Entry, kept: bool, before: &Value, now: Timestamp) -> MappingStatus {
+/// `in_use`: there is a version that Syncs use.
+fn build(entry: &Entry, in_use: bool, before: &Value, now: Timestamp) -> MappingStatus {
     let generation = entry.meta.generation;
     MappingStatus {
         observed_generation: Some(generation),
         conditions: conditions(
-            summary(entry, kept),
+            summary(entry, in_use),
             tests(entry).into_iter().collect(),
             generation,
             &conditions_of(before),
@@ -46,21 +51,21 @@ fn build(entry: &Entry, kept: bool, before: &Value, now: Timestamp) -> MappingSt
     }
 }
 
-fn summary(entry: &Entry, kept: bool) -> Summary {
-    let mut summary = match (&entry.malformed, entry.problems.as_slice()) {
-        (Some(error), _) => malformed(error),
-        (None, []) => {
-            return Summary::new(Outlook::Good, reason::COMPILED, "compiled");
-        }
-        (None, problems) if entry.tests_failed => {
+fn summary(entry: &Entry, in_use: bool) -> Summary {
+    if let Some(unread) = &entry.unread {
+        return Summary::unread(entry, &unread.problem, in_use);
+    }
+    let mut summary = match entry.problems.as_slice() {
+        [] => return Summary::new(Outlook::Good, reason::COMPILED, "compiled"),
+        problems if entry.tests_failed => {
             Summary::new(Outlook::Stalled, reason::TESTS_FAILED, list(problems))
         }
-        (None, problems) => invalid(problems),
+        problems => invalid(problems),
     };
-    if kept {
+    if in_use {
         summary.message = format!(
-            "Syncs go on with the last version that was good. {}",
-            summary.message
+            "Syncs go on with the last version that was good, generation {}. {}",
+            entry.used.generation, summary.message
         );
     }
     summary
@@ -68,7 +73,7 @@ fn summary(entry: &Entry, kept: bool) -> Summary {
 
 fn tests(entry: &Entry) -> Option<Draft> {
     let (truth, reason, message) = match (entry.problems.as_slice(), entry.tests) {
-        (_, 0) if entry.malformed.is_some() || !entry.problems.is_empty() => return None,
+        (_, 0) if !entry.is_good() => return None,
         (_, 0) => (Truth::True, reason::NO_TESTS, "it has no tests".to_owned()),
         ([], count) => (Truth::True, reason::TESTS_PASSED, format!("{count} passed")),
         (problems, count) => (

@@ -12,12 +12,16 @@ mod health;
 mod index;
 #[cfg(test)]
 mod index_tests;
+mod kept;
 mod lead;
 mod lease;
 mod mapping;
 mod queue;
 mod reconcile;
+mod resolve;
 mod resource;
+#[cfg(test)]
+mod restore_tests;
 mod run;
 mod secrets;
 mod status;

@@ -47,8 +47,8 @@ pub async fn run(cx: &Context) {
             .set(i64::try_from(cx.queue.len()).unwrap_or(i64::MAX));
         let result = match target.kind {
             Kind::Connection => connection::reconcile(cx, &target.name).await,
-            Kind::Mapping => mapping::reconcile(cx, &target.name).map(|()| None),
-            Kind::Sync => sync::reconcile(cx, &target.name),
+            Kind::Mapping => mapping::reconcile(cx, &target.name).await.map(|()| None),
+            Kind::Sync => sync::reconcile(cx, &target.name).await,
         };
         let failed = result.as_ref().err().map(|problem| {
             let uid = cx.index().entry(&target).map(|e| e.meta.uid.clone());

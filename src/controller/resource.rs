@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::plan::{Problem, ResourceName};
 
 /// The kinds that are reconciled. Connections first: Syncs need to know what became of them.
@@ -55,8 +58,23 @@ pub struct Meta {
 pub struct Seen<S> {
     pub name: ResourceName,
     pub meta: Meta,
-    /// The error says why it cannot be read.
-    pub spec: Result<S, String>,
+    pub spec: Result<S, Unread>,
+}
+
+/// A spec that cannot be read as this version knows its kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unread {
+    /// Which field, and what is wrong with it.
+    pub problem: String,
+    pub spec: Value,
+}
+
+/// Which version of a resource is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Used {
+    pub generation: i64,
+    /// How often a newer version took rights from it.
+    pub narrowed: u64,
 }
 
 /// A resource and what is wrong with it by itself.
@@ -64,15 +82,27 @@ pub struct Seen<S> {
 pub struct Entry {
     pub meta: Meta,
     /// It cannot be read as its kind.
-    pub malformed: Option<String>,
+    pub unread: Option<Unread>,
     /// What `plan` says of it, and for a Mapping of its tests.
     pub problems: Vec<Problem>,
     /// A Mapping's tests were run: how many there are.
     pub tests: usize,
     /// The tests are what fails.
     pub tests_failed: bool,
-    /// Raised when what Syncs use of it changes: not by a Mapping whose tests fail.
-    pub effective: u64,
+    /// What Syncs use of it: not the newest where that cannot be used.
+    pub used: Used,
+}
+
+impl Entry {
+    /// The newest version is the one in use from now on.
+    pub fn uses_newest(&mut self) {
+        self.used.generation = self.meta.generation;
+    }
+
+    /// Whether the newest version is good by itself.
+    pub fn is_good(&self) -> bool {
+        self.unread.is_none() && self.problems.is_empty()
+    }
 }
 
 /// What has to be done after a change.

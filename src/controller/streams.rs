@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::context::Context;
-use super::guarded::Guarded;
+use super::guarded::{Guarded, Unreadable};
 use super::health::{Health, Pulse};
-use super::index::{Effects, Index, Kind, Meta, Seen, Target};
+use super::index::{Effects, Index, Kind, Meta, Seen, Target, Unread};
 use super::watch::{self, follow};
 use crate::api::condition::{ALLOW_DELETES, LONGEST_REQUEST, REQUESTED_AT, STATE};
 use crate::api::connection::Connection;
@@ -43,22 +43,22 @@ pub struct Streams<'a> {
     pub listed: &'a Arc<Listed>,
 }
 
-/// The namespaces whose Syncs were listed; `None`: all.
+/// The kinds that were listed, each in a namespace or in all (`None`).
 #[derive(Debug, Default)]
-pub struct Listed(Mutex<BTreeSet<Option<String>>>);
+pub struct Listed(Mutex<BTreeSet<(Kind, Option<String>)>>);
 
 impl Listed {
-    fn add(&self, namespace: Option<String>) {
-        self.all().insert(namespace);
+    fn add(&self, kind: Kind, namespace: Option<String>) {
+        self.all().insert((kind, namespace));
     }
 
-    /// Whether the Syncs of this namespace were listed, by themselves or with all.
-    pub fn holds(&self, namespace: &str) -> bool {
+    /// Whether a kind was listed in this namespace, by itself or with all.
+    pub fn holds(&self, kind: Kind, namespace: &str) -> bool {
         let all = self.all();
-        all.contains(&None) || all.contains(&Some(namespace.to_owned()))
+        all.contains(&(kind, None)) || all.contains(&(kind, Some(namespace.to_owned())))
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeSet<Option<String>>> {
+    fn all(&self) -> MutexGuard<'_, BTreeSet<(Kind, Option<String>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,9 +130,7 @@ impl Streams<'_> {
                                 let effects =
                                     cx.write_index().listed(kind, namespace.as_deref(), &list);
                                 cx.follow(effects);
-                                if kind == Kind::Sync {
-                                    listed.add(namespace);
-                                }
+                                listed.add(kind, namespace);
                                 // Whoever waited for it may have gone.
                                 once.map(|once| once.send(()));
                             })
@@ -266,7 +264,14 @@ fn apply<K: Declared>(
             let (spec, status) = object.take();
             (Ok(spec), status)
         }
-        Err(unreadable) => (Err(unreadable.problem), unreadable.status),
+        Err(unreadable) => {
+            let Unreadable {
+                problem,
+                spec,
+                status,
+            } = unreadable;
+            (Err(Unread { problem, spec }), status)
+        }
     };
     let other = cx.statuses.seen(&target, &uid, &version, status);
     let seen = Seen { name, meta, spec };

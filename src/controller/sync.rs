@@ -1,5 +1,5 @@
 //! Reconciles a Sync: resolves what it refers to, compiles its Plan, tells its worker what to do, and
-//! shows how it is doing. `resolve` reads, `sync_status` decides (pure), `reconcile` applies.
+//! shows how it is doing. `resolve` and `sync_status` decide (pure), `reconcile` applies.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::conditions::{Outlook, Summary};
-use super::connection::{invalid, list, malformed, unverified};
+use super::connection::unverified;
 use super::context::{Context, Credentials, sync_name};
-use super::index::{Index, Kind, Meta, Target};
+use super::index::{Kind, Target};
+use super::resolve::{Resolved, connections_of, look_up, mapping_of, parts};
 use super::sync_status::{View, build, next_look};
 use crate::api::condition::{STALLED, find, reason};
 use crate::intake::Endpoint;
-use crate::plan::{Plan, Problem, ResourceName, compile_with, connection_of};
-use crate::record::{Fingerprint, SyncName};
+use crate::plan::{Plan, ResourceName};
+use crate::record::SyncName;
 use crate::runtime::order::{Desired, Order};
 use crate::telemetry::Declared;
 
@@ -34,24 +35,17 @@ pub(super) struct Cached {
     wrote: Option<Instant>,
 }
 
-/// A Sync with what it refers to.
-#[derive(Clone)]
-pub(super) struct Resolved {
-    meta: Meta,
-    suspend: bool,
-    /// Of all specs that made the Plan.
-    version: Fingerprint,
-    /// The Connections that it uses.
-    connections: Vec<ResourceName>,
-    plan: Result<Arc<Plan>, Summary>,
-}
-
 /// Brings a Sync's worker and status in line; answers when to look again.
-pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, String> {
+pub async fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, String> {
     let target = Target::new(Kind::Sync, name);
+    cx.kept.recover(cx, &target).await?;
+    if !is_settled(cx, &target) {
+        // It is reconciled again when it is known which versions are in use.
+        return Ok(None);
+    }
     let Some((resolved, wrote)) = resolve(cx, &target) else {
         remove(cx, &target);
-        return Ok(None);
+        return cx.kept.forget(&target).await.map(|()| None);
     };
     let before = cx.statuses.current(&target);
     let usable = match credentials(cx, &resolved) {
@@ -59,6 +53,7 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
         None => return Ok(None),
         Some(usable) => usable,
     };
+    let usable = settle(cx, &target, &resolved, usable).await?;
     let sync = sync_name(name);
     serve_webhook(cx, &sync, &resolved);
     cx.tasks.tell(&sync, desired(&resolved, &usable, &before));
@@ -73,7 +68,8 @@ pub fn reconcile(cx: &Context, name: &ResourceName) -> Result<Option<Instant>, S
         suspended: resolved.suspend,
         usable: &usable,
         requested: resolved.meta.requested.as_deref(),
-        note: note(cx, &resolved, &usable),
+        unread: resolved.unread.as_ref(),
+        notes: notes(cx, &resolved, &usable),
         snapshot: &snapshot,
         before: &before,
         now,
@@ -159,103 +155,51 @@ fn resolve(cx: &Context, target: &Target) -> Option<(Resolved, Option<Instant>)>
     Some((resolved, wrote))
 }
 
-fn look_up(
-    index: &Index,
-    target: &Target,
-    before: Option<(Fingerprint, Arc<Plan>)>,
-) -> Option<Resolved> {
-    let entry = index.entry(target)?;
-    let meta = entry.meta.clone();
-    let unusable = |summary| Resolved {
-        meta: meta.clone(),
-        suspend: false,
-        version: Fingerprint::UNKNOWN,
-        connections: Vec::new(),
-        plan: Err(summary),
+/// Whether it is known which version of the Sync and of all that it uses is in use.
+fn is_settled(cx: &Context, target: &Target) -> bool {
+    let parts = {
+        let index = cx.index();
+        let spec = index.resources.syncs.get(&target.name);
+        spec.map(|spec| parts(&connections_of(target, spec), &mapping_of(target, spec)))
     };
-    if let Some(error) = &entry.malformed {
-        return Some(unusable(malformed(error)));
-    }
-    let spec = index.resources.syncs.get(&target.name)?;
-    let namespace = &target.name.namespace;
-    let connections: Vec<ResourceName> = [&spec.source.connection_ref, &spec.target.connection_ref]
-        .into_iter()
-        .map(|reference| connection_of(namespace, reference))
-        .collect();
-    let mapping = ResourceName::new(namespace, &spec.mapping_ref.name);
-    let version = version(index, target, &connections, &mapping);
-    let plan = compile_with(&index.resources, &index.compiled, &sync_name(&target.name));
-    let plan = match (plan, before) {
-        // The same version is the same Plan: whoever runs it needn't hear of another.
-        (Ok(_), Some((known, plan))) if known == version => Ok(plan),
-        (Ok(plan), _) => Ok(Arc::new(plan)),
-        (Err(problems), _) => Err(why_not(&problems, index, &connections, &mapping)),
-    };
-    Some(Resolved {
-        meta,
-        suspend: spec.suspend,
-        version,
-        connections,
-        plan,
-    })
+    let all = parts.into_iter().flatten().chain([target.clone()]);
+    all.into_iter().all(|part| cx.kept.is_settled(cx, &part))
 }
 
-/// Of all specs that make the Plan.
-fn version(
-    index: &Index,
+/// Keeps what has a Plan of newest versions; refuses a Plan with a part that cannot be read to a Sync that did not
+/// have one before: what the part means for it now is not known.
+async fn settle(
+    cx: &Context,
     target: &Target,
-    connections: &[ResourceName],
-    mapping: &ResourceName,
-) -> Fingerprint {
-    let part = |kind, name: &ResourceName| {
-        let entry = index.entry(&Target::new(kind, name));
-        entry.map(|e| (e.meta.uid.clone(), e.effective, e.meta.generation))
-    };
-    let own = index
-        .entry(target)
-        .map(|e| (&e.meta.uid, e.meta.generation));
-    let of_mapping = part(Kind::Mapping, mapping).map(|(uid, effective, _)| (uid, effective));
-    let of_connections: Vec<_> = connections
-        .iter()
-        .map(|c| part(Kind::Connection, c).map(|(uid, _, generation)| (uid, generation)))
-        .collect();
-    let text = serde_json::to_vec(&(own, of_connections, of_mapping)).unwrap_or_default();
-    Fingerprint::of(&text)
-}
-
-/// Why there is no Plan.
-fn why_not(
-    problems: &[Problem],
-    index: &Index,
-    connections: &[ResourceName],
-    mapping: &ResourceName,
-) -> Summary {
-    let is_reference = |p: &Problem| p.field.ends_with("Ref") || p.field.ends_with("Ref.name");
-    let (references, own): (Vec<Problem>, Vec<Problem>) =
-        problems.iter().cloned().partition(is_reference);
-    if !own.is_empty() {
-        return invalid(problems);
+    resolved: &Resolved,
+    usable: Result<Arc<Plan>, Summary>,
+) -> Result<Result<Arc<Plan>, Summary>, String> {
+    if usable.is_err() {
+        return Ok(usable);
     }
-    if !references.is_empty() {
-        return Summary::new(
-            Outlook::Blocked,
-            reason::REFERENCE_MISSING,
-            list(&references),
-        );
+    if !resolved.leans {
+        if let Err(problem) = cx.kept.keep(cx, target).await {
+            // What runs needs it only when something breaks later.
+            tracing::warn!(sync = %target.name, "{problem}");
+        }
+        return Ok(usable);
     }
-    let broken = connections
-        .iter()
-        .find(|c| !index.compiled.connections.contains_key(c))
-        .map(|c| ("Connection", c))
-        .unwrap_or(("Mapping", mapping));
-    Summary::new(
+    if cx
+        .kept
+        .has(target, &resolved.meta.uid, resolved.used)
+        .await?
+    {
+        return Ok(usable);
+    }
+    let message = format!(
+        "a Sync that is new or changed waits until its parts can be read: {}",
+        resolved.older.join("; ")
+    );
+    Ok(Err(Summary::new(
         Outlook::Blocked,
         reason::REFERENCE_NOT_READY,
-        format!(
-            "{} {} cannot be used; its own status says why",
-            broken.0, broken.1.name
-        ),
-    )
+        message,
+    )))
 }
 
 /// The Plan, if the credentials of its Connections are there; `None`: they were not looked at yet.
@@ -277,18 +221,18 @@ fn credentials(cx: &Context, resolved: &Resolved) -> Option<Result<Arc<Plan>, Su
     Some(Ok(Arc::clone(plan)))
 }
 
-/// What keeps a part of what the Sync does from working, while the rest works.
-fn note(cx: &Context, resolved: &Resolved, usable: &Result<Arc<Plan>, Summary>) -> Option<String> {
-    let used = usable.as_ref().ok()?.webhook.as_ref()?;
-    let source = resolved.connections.first()?;
-    match cx.credentials(source)? {
-        Credentials::WebhookMissing { webhook, what } if webhook == used.name => Some(format!(
-            "Connection {}: {}",
-            source.name,
-            unverified(&webhook, &what)
-        )),
-        _ => None,
+/// What is not as it should be while the Sync works.
+fn notes(cx: &Context, resolved: &Resolved, usable: &Result<Arc<Plan>, Summary>) -> Vec<String> {
+    let mut notes = resolved.older.clone();
+    let webhook = usable.as_ref().ok().and_then(|plan| plan.webhook.as_ref());
+    if let (Some(used), Some(source)) = (webhook, resolved.connections.first())
+        && let Some(Credentials::WebhookMissing { webhook, what }) = cx.credentials(source)
+        && webhook == used.name
+    {
+        let unverified = unverified(&webhook, &what);
+        notes.push(format!("Connection {}: {unverified}", source.name));
     }
+    notes
 }
 
 /// What the worker is to do.

@@ -24,8 +24,10 @@ pub struct View<'a> {
     pub usable: &'a Result<Arc<Plan>, Summary>,
     /// The value of `syncline.dev/requestedAt`.
     pub requested: Option<&'a str>,
-    /// What does not work while the rest does.
-    pub note: Option<String>,
+    /// What is so where the newest version of the Sync cannot be read.
+    pub unread: Option<&'a Summary>,
+    /// What is not as it should be while the Sync works.
+    pub notes: Vec<String>,
     pub snapshot: &'a Snapshot,
     /// The status as it is.
     pub before: &'a Value,
@@ -89,9 +91,14 @@ pub fn next_look(view: &View<'_>) -> Option<Duration> {
 
 fn summary(view: &View<'_>) -> Summary {
     let mut summary = state(view);
-    if let Some(note) = &view.note
-        && summary.outlook == Outlook::Good
-    {
+    if summary.outlook != Outlook::Good {
+        return summary;
+    }
+    let unread = view.unread;
+    if let Some(unread) = unread.filter(|u| !view.suspended || u.outlook != Outlook::Good) {
+        summary = unread.clone();
+    }
+    for note in &view.notes {
         summary.message = format!("{}; {note}", summary.message);
     }
     summary

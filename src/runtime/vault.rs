@@ -168,7 +168,7 @@ impl TokenStore for Vault {
         async move {
             let value = self.seal(&name, &origin, &token)?;
             self.store
-                .save_value(&name, value)
+                .save_value(&name, Some(value))
                 .await
                 .map_err(|e| e.to_string())
         }

@@ -226,7 +226,14 @@ pub trait Store: Send + Sync {
     /// nobody took for [`crate::state::inbox::REMEMBERED`], and the ids of older events.
     fn prune_inbox(&self, connection: &str, at: Millis) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// A value kept for a Connection, such as a sealed refresh token.
+    /// A value kept beside the state of Syncs: a sealed refresh token, a manifest.
     fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
-    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Keeps a value in place of the one of its name; `None` forgets that.
+    fn save_value(
+        &self,
+        name: &str,
+        value: Option<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// The names of all values that begin so, in order.
+    fn value_names(&self, prefix: &str) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
 }

@@ -59,7 +59,7 @@ impl Worker {
         match self.echoes.to_keep(now()) {
             Some(bytes) => {
                 let store = &self.setup.store;
-                store.save_value(&self.echoes_name(), bytes).await
+                store.save_value(&self.echoes_name(), Some(bytes)).await
             }
             None => Ok(()),
         }

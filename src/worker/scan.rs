@@ -205,7 +205,7 @@ impl Worker {
             Arc::clone(&self.setup.store),
             parents_name(&self.session.sync),
         );
-        async move { store.save_value(&name, content).await }.boxed()
+        async move { store.save_value(&name, Some(content)).await }.boxed()
     }
 
     /// What the parents were read up to by completed scans of former lives.

@@ -329,7 +329,15 @@ impl Store for Flaky {
         self.apart(move |inner| Box::pin(async move { inner.load_value(&name).await }))
     }
 
-    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn value_names(&self, prefix: &str) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.inner.value_names(prefix)
+    }
+
+    fn save_value(
+        &self,
+        name: &str,
+        value: Option<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         let name = name.to_owned();
         self.apart(move |inner| Box::pin(async move { inner.save_value(&name, value).await }))
     }

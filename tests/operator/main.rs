@@ -22,6 +22,7 @@ mod kstatus;
 mod leaders;
 mod life;
 mod malformed;
+mod newer;
 mod places;
 mod references;
 mod restart;

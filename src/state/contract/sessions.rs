@@ -245,7 +245,7 @@ async fn everything_is_there_after_the_store_was_closed(place: &Place) {
     )
     .await;
     store
-        .save_value("token/default/crm", vec![0, 1, 255])
+        .save_value("token/default/crm", Some(vec![0, 1, 255]))
         .await
         .unwrap();
     drop(store);
@@ -266,11 +266,29 @@ async fn everything_is_there_after_the_store_was_closed(place: &Place) {
 async fn a_value_is_kept_under_its_name(place: &Place) {
     let store = place.open().await;
     assert_eq!(store.load_value("a").await.unwrap(), None);
-    store.save_value("a", vec![1]).await.unwrap();
-    store.save_value("b", Vec::new()).await.unwrap();
-    store.save_value("a", vec![2, 3]).await.unwrap();
+    let save = async |name: &str, value: Option<Vec<u8>>| {
+        store.save_value(name, value).await.unwrap();
+    };
+    save("a", Some(vec![1])).await;
+    save("b", Some(Vec::new())).await;
+    save("a", Some(vec![2, 3])).await;
     assert_eq!(store.load_value("a").await.unwrap(), Some(vec![2, 3]));
     assert_eq!(store.load_value("b").await.unwrap(), Some(Vec::new()));
+
+    for name in ["a/2", "a/1", "a%", "A/1", "ab/1"] {
+        save(name, Some(vec![0])).await;
+    }
+    assert_eq!(store.value_names("a/").await.unwrap(), ["a/1", "a/2"]);
+    save("a/1", None).await;
+    save("never/kept", None).await;
+    assert_eq!(store.value_names("a/").await.unwrap(), ["a/2"]);
+    assert_eq!(store.load_value("a/1").await.unwrap(), None);
+    let store = {
+        drop(store);
+        place.open().await
+    };
+    assert_eq!(store.value_names("a/").await.unwrap(), ["a/2"]);
+    assert_eq!(store.load_value("a").await.unwrap(), Some(vec![2, 3]));
 }
 
 async fn who_only_looks_finds_what_runs_and_may_mark(place: &Place) {

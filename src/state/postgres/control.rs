@@ -194,12 +194,16 @@ pub async fn forget(client: &mut Client, sync: &SyncName) -> Result<(), tokio_po
     tx.commit().await
 }
 
-/// Keeps a value under its name.
+/// Keeps a value under its name, or forgets it.
 pub async fn save_value(
     client: &impl GenericClient,
     name: &str,
-    value: &[u8],
+    value: Option<&[u8]>,
 ) -> Result<(), tokio_postgres::Error> {
+    let Some(value) = value else {
+        let sql = "DELETE FROM value WHERE name = $1";
+        return client.execute(sql, &[&name]).await.map(drop);
+    };
     let sql = "INSERT INTO value (name, content) VALUES ($1, $2)
                ON CONFLICT (name) DO UPDATE SET content = excluded.content";
     client.execute(sql, &[&name, &value]).await.map(drop)

@@ -374,8 +374,17 @@ impl Store for PostgresStore {
         async move { self.reader().await?.value(&name).await }.boxed()
     }
 
-    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn save_value(
+        &self,
+        name: &str,
+        value: Option<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         let name = name.to_owned();
         self.ask(|reply| Job::Save(name, value, reply))
+    }
+
+    fn value_names(&self, prefix: &str) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let prefix = prefix.to_owned();
+        async move { self.reader().await?.value_names(&prefix).await }.boxed()
     }
 }

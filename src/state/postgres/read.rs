@@ -318,6 +318,12 @@ impl Reader {
             .await?;
         Ok(rows.first().map(|row| row.get(0)))
     }
+
+    pub async fn value_names(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT name FROM value WHERE starts_with(name, $1) ORDER BY name";
+        let rows = self.query(sql, &[&prefix]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
 }
 
 /// A Sync that has state.

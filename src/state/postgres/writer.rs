@@ -51,7 +51,7 @@ pub enum Job {
     ExpireDeadLetters(Session, Keep, Millis, usize, Reply<u64>),
     Expire(SyncName, Option<Millis>, Reply<()>),
     Forget(SyncName, Reply<()>),
-    Save(String, Vec<u8>, Reply<()>),
+    Save(String, Option<Vec<u8>>, Reply<()>),
     Receive(Received, Reply<u64>),
     Prune(String, Millis, Reply<()>),
 }
@@ -158,7 +158,7 @@ impl Writer {
             }
             Job::Save(name, value, reply) => {
                 let done = self.work(ANSWER, async |client| {
-                    control::save_value(client, &name, &value).await
+                    control::save_value(client, &name, value.as_deref()).await
                 });
                 let _ = reply.send(done.await);
             }

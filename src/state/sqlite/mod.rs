@@ -351,23 +351,20 @@ impl Store for SqliteStore {
 
     fn load_value(&self, name: &str) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         let name = name.to_owned();
-        self.read(move |db| {
-            use rusqlite::OptionalExtension;
-            db.query_row("SELECT content FROM value WHERE name = ?", [name], |row| {
-                row.get(0)
-            })
-            .optional()
-        })
+        self.read(move |db| read::value(db, &name))
     }
 
-    fn save_value(&self, name: &str, value: Vec<u8>) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn save_value(
+        &self,
+        name: &str,
+        value: Option<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         let name = name.to_owned();
-        self.write(None, move |db| {
-            db.execute(
-                "INSERT OR REPLACE INTO value (name, content) VALUES (?, ?)",
-                rusqlite::params![name, value],
-            )?;
-            Ok(())
-        })
+        self.write(None, move |db| Ok(write::value(db, &name, value)?))
+    }
+
+    fn value_names(&self, prefix: &str) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let prefix = prefix.to_owned();
+        self.read(move |db| read::value_names(db, &prefix))
     }
 }

@@ -351,3 +351,17 @@ pub fn oldest_open(db: &Connection, sync: i64) -> rusqlite::Result<Option<Millis
     )?
     .query_row([sync], |row| row.get(0))
 }
+
+/// The value of this name.
+pub fn value(db: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    let sql = "SELECT content FROM value WHERE name = ?";
+    db.query_row(sql, [name], |row| row.get(0)).optional()
+}
+
+/// The names of all values that begin so.
+pub fn value_names(db: &Connection, prefix: &str) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT name FROM value WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([prefix], |row| row.get(0))?;
+    rows.collect()
+}

@@ -272,3 +272,15 @@ fn is_blank(db: &Connection, sync: i64) -> rusqlite::Result<bool> {
         |row| row.get(0),
     )
 }
+
+/// Keeps a value under its name, or forgets it.
+pub fn value(db: &Connection, name: &str, value: Option<Vec<u8>>) -> rusqlite::Result<()> {
+    match value {
+        Some(content) => db.execute(
+            "INSERT OR REPLACE INTO value (name, content) VALUES (?, ?)",
+            params![name, content],
+        )?,
+        None => db.execute("DELETE FROM value WHERE name = ?", [name])?,
+    };
+    Ok(())
+}
