@@ -47,6 +47,7 @@ pub enum Fault {
     Pages,
     Changes,
     Webhooks,
+    Vanishing,
     Crash,
     Takeover,
     Store,
@@ -54,7 +55,7 @@ pub enum Fault {
     Everything,
 }
 
-pub const FAULTS: [Fault; 15] = [
+pub const FAULTS: [Fault; 16] = [
     Fault::LostReply,
     Fault::LateReply,
     Fault::NotCarriedOut,
@@ -65,6 +66,7 @@ pub const FAULTS: [Fault; 15] = [
     Fault::Pages,
     Fault::Changes,
     Fault::Webhooks,
+    Fault::Vanishing,
     Fault::Crash,
     Fault::Takeover,
     Fault::Store,
@@ -101,6 +103,9 @@ impl Fault {
             Self::Pages => "pages are repeated, cut short, shifted, from an old replica",
             Self::Changes => "records change meanwhile, also A → B → A",
             Self::Webhooks => "webhooks are lost, repeated, late, in another order",
+            Self::Vanishing => {
+                "records are deleted while they are listed, so that rows slide into pages already read, and some come back"
+            }
             Self::Crash => "the engine ends at any commit, page or write",
             Self::Takeover => "another worker takes over while the first still commits",
             Self::Store => "commits fail, or their answer is lost",
@@ -124,6 +129,10 @@ pub struct Case {
     /// Resolution of that time in milliseconds.
     pub granularity: i64,
     pub hook: Option<Hook>,
+    /// Records vanish from the source, and what its list does not show counts as deleted.
+    pub vanishes: bool,
+    /// The source answers for single records.
+    pub gets: bool,
     /// Several records have one match value.
     pub twins: bool,
     /// Updates and creates under way at once.
@@ -154,13 +163,18 @@ impl Case {
             0 if ordered => Some(Hook::Payload),
             _ => Some(Hook::Fetch),
         };
+        let vanishes = fault == Fault::Vanishing || (all && dice.chance("vanishes", 0, 30));
         Self {
+            vanishes,
+            // What no list shows is kept only because get finds it.
+            gets: hook.is_some() || !vanishes || dice.chance("gets", 0, 60),
             seed,
             guarantee,
             store: KINDS[cell as usize / 5],
             fault,
             ordered,
-            cursor: ordered && dice.chance("cursor", 0, 75),
+            // With a cursor only a full refresh can tell what is absent, and here is none.
+            cursor: ordered && !vanishes && dice.chance("cursor", 0, 75),
             granularity: if dice.chance("granularity", 0, 50) {
                 1000
             } else {

@@ -15,6 +15,10 @@ use crate::world::World;
 pub enum Wrong {
     /// Neither in the target nor in dead letters.
     Lost,
+    /// Deleted in the target though it was in the source all the time.
+    Deleted,
+    /// In the target though it is deleted in the source.
+    Left,
     /// More than once in the target.
     Duplicate,
     /// An older content than the newest, or one that went back in time.
@@ -30,6 +34,8 @@ impl Wrong {
     pub fn title(self) -> &'static str {
         match self {
             Self::Lost => "lost",
+            Self::Deleted => "wrongly deleted",
+            Self::Left => "left behind",
             Self::Duplicate => "duplicated",
             Self::Stale => "stale",
             Self::Needless => "dead-lettered without need",
@@ -95,7 +101,27 @@ pub fn judge(world: &World, rest: &Rest) -> Verdict {
             format!("{email} is in the target {count} times"),
         );
     }
+    for id in &world.wrongly_deleted {
+        let what = format!("{id} was deleted, and it was in the source all the time");
+        verdict.says(Wrong::Deleted, what);
+    }
     for (id, history) in &world.source.history {
+        if world.source.gone.contains(id) {
+            let left = found.remove(id).filter(|_| !held.contains(id));
+            match left {
+                // Of what was created twice, one is linked and was deleted.
+                Some(contents) if case.guarantee == Guarantee::BlindRetry => {
+                    verdict.allowed_duplicates += contents.len() as u64;
+                }
+                Some(contents) => {
+                    let what =
+                        format!("{id} is deleted in the source, and the target has {contents:?}");
+                    verdict.says(Wrong::Left, what);
+                }
+                None => {}
+            }
+            continue;
+        }
         let newest = history.len() - 1;
         // Of what is not listed only that is promised which was answered with 2xx.
         let least = match is_hidden(id) {
@@ -205,6 +231,10 @@ pub fn reasons(case: &Case) -> BTreeSet<&'static str> {
     }
     if case.twins {
         reasons.insert("DuplicateMatch");
+    }
+    if case.vanishes && case.fault == Fault::Everything {
+        // The target may have it under an id that nobody told.
+        reasons.insert("UnknownTarget");
     }
     reasons
 }

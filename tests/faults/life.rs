@@ -201,9 +201,12 @@ impl Lives {
             world.trouble = false;
             world.killer = Arc::new(Killer::new(None));
         }
-        let mut problem = None;
+        // Without get, what is absent is deleted by the second of two scans.
+        let wanted = if self.case.vanishes { 3 } else { 1 };
+        let (mut problem, mut quiet) = (None, 0);
+        let writes = |world: &World| world.target.log.len() + world.target.deleted.len();
         for run in 0..MOST_RUNS {
-            let writes = self.server.world().target.log.len();
+            let before = writes(&self.server.world());
             let plan = plan(&self.case, self.server.port, false);
             let (store, board) = (Arc::clone(&self.store), Arc::default());
             let running = engine(
@@ -219,18 +222,18 @@ impl Lives {
                 .await
                 .expect("a run ends");
             let (_, totals) = self.left().await;
-            let left = totals.retrying + totals.unknown + totals.waiting;
-            let wrote = self.server.world().target.log.len() > writes;
+            let left = totals.retrying + totals.unknown + totals.waiting + totals.held;
+            let wrote = writes(&self.server.world()) > before;
             problem = match error {
                 Some(error) => Some(error),
                 None if left > 0 => Some(format!("{totals:?} are left")),
                 None if wrote => Some("it still writes".into()),
-                None if run > 0 => {
-                    problem = None;
-                    break;
-                }
                 None => None,
             };
+            quiet = if problem.is_none() { quiet + 1 } else { 0 };
+            if run > 0 && quiet >= wanted {
+                break;
+            }
         }
         let (dead, _) = self.left().await;
         Rest { dead, problem }

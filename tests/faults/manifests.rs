@@ -78,8 +78,13 @@ fn source_spec(case: &Case, port: u16, hasty: bool) -> Value {
         false => json!({"page": {"sendAs": query("page")}}),
     };
     let mut list = json!({"path": "/records", "records": "data", "pagination": pagination});
-    let mut object =
-        json!({"name": "records", "key": ["id"], "get": {"path": "/records/${key.id}"}});
+    let mut object = json!({"name": "records", "key": ["id"]});
+    if case.gets {
+        object["get"] = json!({"path": "/records/${key.id}"});
+    }
+    if case.vanishes {
+        list["absent"] = "Deleted".into();
+    }
     if case.ordered {
         object["modified"] = json!({"path": "updated_at", "format": "RFC3339"});
     }
@@ -119,6 +124,9 @@ fn target_spec(case: &Case, port: u16, hasty: bool) -> Value {
         "key": ["id"],
         "update": {"method": "PATCH", "path": "/contacts/${key.id}"},
     });
+    if case.vanishes {
+        object["delete"] = json!({"path": "/contacts/${key.id}"});
+    }
     if case.guarantee == Guarantee::Repeatable {
         object["upsert"] = json!({"method": "PUT", "path": "/contacts/by/${source.id}", "id": id});
     } else {
@@ -143,7 +151,7 @@ fn target_spec(case: &Case, port: u16, hasty: bool) -> Value {
     json!({
         "http": http(port, hasty),
         "auth": {"session": {"login": login, "token": "token", "sendAs": send}},
-        "access": ["Read", "Create", "Update"],
+        "access": ["Read", "Create", "Update", "Delete"],
         "limits": [{"concurrency": case.concurrency}],
         "retry": retry(),
         "objects": [object],
@@ -173,6 +181,12 @@ fn sync_spec(case: &Case, source: &str) -> Value {
         "trigger": {"interval": "1h"},
         "write": {"mode": "Upsert", "onAmbiguous": ambiguous},
     });
+    if case.vanishes {
+        // Most of a handful of records may be gone at once.
+        let delete = json!({"delete": {"adopted": "Delete"}});
+        spec["write"]["onDelete"] = delete;
+        spec["write"]["deleteGuard"] = "100%".into();
+    }
     if case.hook.is_some() {
         spec["source"]["webhook"] = json!({"name": "events"});
     }

@@ -1,4 +1,4 @@
-//! Ten bugs that naive engines have, planted one at a time into a debug build: each must be caught, by the
+//! Eleven bugs that naive engines have, planted one at a time into a debug build: each must be caught, by the
 //! verdict that is said here. The list is part of docs/promise.md.
 
 use std::process::Command;
@@ -34,7 +34,7 @@ const fn bug(
 }
 
 #[rustfmt::skip]
-const PLANTED: [Planted; 10] = [
+const PLANTED: [Planted; 11] = [
     bug("AcknowledgeBeforeCommit", "a delivery is answered with 2xx before it is kept", Fault::Webhooks, Guarantee::Repeatable, Wrong::Lost),
     bug("CursorBeforeOutbox", "the scan's position is kept before the records up to there", Fault::Crash, Guarantee::Repeatable, Wrong::Lost),
     bug("CreateBeforeNote", "a create is sent that is not noted down (no T2)", Fault::Crash, Guarantee::BlindHold, Wrong::Duplicate),
@@ -45,6 +45,7 @@ const PLANTED: [Planted; 10] = [
     bug("OlderOverwrites", "an older version takes the place of a newer one", Fault::Webhooks, Guarantee::Repeatable, Wrong::Stale),
     bug("EpochUnchecked", "a worker that was replaced may still commit", Fault::Takeover, Guarantee::BlindHold, Wrong::Duplicate),
     bug("DoneBeforeAnswer", "a record counts as done when it is sent", Fault::Crash, Guarantee::Repeatable, Wrong::Lost),
+    bug("AbsentUnconfirmed", "what one scan does not show is deleted at once", Fault::Vanishing, Guarantee::Repeatable, Wrong::Deleted),
 ];
 
 /// The list as docs/promise.md has it.

@@ -1,7 +1,7 @@
 //! The source system: records with a history, pages of them, and lies about pages. Pure state; `world` puts
 //! it on the network, `judge` reads what really was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -30,6 +30,9 @@ pub struct Source {
     pub history: BTreeMap<String, Vec<Version>>,
     /// The newest state of a record of which a webhook's delivery was answered with 2xx.
     pub told: BTreeMap<String, usize>,
+    /// Records that are deleted now, and those that were at any time.
+    pub gone: BTreeSet<String>,
+    pub ever_gone: BTreeSet<String>,
     clock: i64,
 }
 
@@ -44,6 +47,8 @@ impl Source {
             case,
             history: BTreeMap::new(),
             told: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            ever_gone: BTreeSet::new(),
             clock: 0,
         }
     }
@@ -72,6 +77,9 @@ impl Source {
 
     /// Gives a record another content, and sometimes then the old one again.
     pub fn change(&mut self, id: &str, step: u64, back: bool) {
+        if self.gone.contains(id) {
+            return;
+        }
         let Some(now) = self.history.get(id).and_then(|history| history.last()) else {
             return;
         };
@@ -82,11 +90,29 @@ impl Source {
         }
     }
 
+    /// Deletes a record that is listed.
+    pub fn vanish(&mut self, id: &str) {
+        if !is_hidden(id) {
+            self.gone.insert(id.to_owned());
+            self.ever_gone.insert(id.to_owned());
+        }
+    }
+
+    /// A deleted record is there again, with another content.
+    pub fn come_back(&mut self, step: u64) {
+        if let Some(id) = self.gone.pop_first() {
+            self.change(&id, step, false);
+        }
+    }
+
     pub fn ids(&self) -> Vec<String> {
         self.history.keys().cloned().collect()
     }
 
     pub fn get(&self, id: &str) -> Option<Value> {
+        if self.gone.contains(id) {
+            return None;
+        }
         let version = self.history.get(id)?.last()?;
         Some(self.json(id, *version))
     }
@@ -102,7 +128,7 @@ impl Source {
         let mut rows: Vec<_> = self
             .history
             .iter()
-            .filter(|(id, _)| !is_hidden(id))
+            .filter(|(id, _)| !is_hidden(id) && !self.gone.contains(*id))
             .filter_map(|(id, history)| {
                 let newest = history.len() - 1;
                 let lags = history[newest].updated + REPLICA_LAG > now();

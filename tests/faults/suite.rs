@@ -47,9 +47,11 @@ impl Settings {
 pub struct Cell {
     pub seeds: u64,
     pub faults: u64,
+    /// Those that were deleted without reason too.
     pub lost: u64,
     /// Those that were asked for with `onAmbiguous: Retry` too.
     pub duplicates: u64,
+    /// Those that should have been deleted too.
     pub stale: u64,
     pub dead: BTreeMap<String, u64>,
 }
@@ -155,9 +157,9 @@ impl Outcome {
         cell.seeds += 1;
         cell.faults += faults;
         let count = |wrong| verdict.wrong.iter().filter(|(w, _)| *w == wrong).count() as u64;
-        cell.lost += count(Wrong::Lost);
+        cell.lost += count(Wrong::Lost) + count(Wrong::Deleted);
         cell.duplicates += verdict.allowed_duplicates + count(Wrong::Duplicate);
-        cell.stale += count(Wrong::Stale);
+        cell.stale += count(Wrong::Stale) + count(Wrong::Left);
         for (reason, count) in &verdict.dead {
             *cell.dead.entry(reason.clone()).or_default() += count;
         }

@@ -45,6 +45,8 @@ pub struct Target {
     answers: HashMap<String, (Value, Answer)>,
     /// The content of a record after each write of the engine that took effect, in order.
     pub log: Vec<Value>,
+    /// The source records whose target records the engine deleted, in order.
+    pub deleted: Vec<String>,
 }
 
 impl Target {
@@ -54,6 +56,7 @@ impl Target {
             records: vec![],
             answers: HashMap::new(),
             log: vec![],
+            deleted: vec![],
         }
     }
 
@@ -82,6 +85,7 @@ impl Target {
             ("POST", [], guarantee) if guarantee != Guarantee::Repeatable => {
                 self.create(&request.body)
             }
+            ("DELETE", [id], _) if self.case.vanishes => self.delete(id),
             ("PATCH", [id], _) => self.update(id, &request.body),
             _ => (405, json!({"error": "this object does not do that"})),
         }
@@ -163,6 +167,17 @@ impl Target {
         let id = record.id;
         self.log.push(log);
         (200, json!({"id": id}))
+    }
+
+    fn delete(&mut self, id: &str) -> Answer {
+        let is = |r: &&mut Stored| !r.gone && r.id.to_string() == id;
+        let Some(record) = self.records.iter_mut().find(is) else {
+            return (404, json!({"error": "no such record"}));
+        };
+        record.gone = true;
+        let about = record.content["external_ref"].as_str();
+        self.deleted.push(about.unwrap_or_default().to_owned());
+        (204, json!({}))
     }
 
     /// Somebody else deletes a record.

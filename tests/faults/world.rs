@@ -37,6 +37,8 @@ pub struct World {
     pub killer: Arc<Killer>,
     /// Requests that were made to fail.
     pub faults: u64,
+    /// Records that were deleted in the target though they were in the source all the time.
+    pub wrongly_deleted: Vec<String>,
     token: u64,
     asked: HashMap<String, u64>,
 }
@@ -50,6 +52,7 @@ impl World {
             trouble: true,
             killer: Arc::new(Killer::new(None)),
             faults: 0,
+            wrongly_deleted: vec![],
             token: 0,
             asked: HashMap::new(),
         }
@@ -101,6 +104,9 @@ impl World {
         };
         if self.case.has(Fault::Changes) && self.chance("stir", 40) {
             self.stir(&ids);
+        }
+        if self.case.vanishes && self.chance("vanish", 35) {
+            self.vanish(&ids);
         }
         let slow = self.case.has(Fault::Webhooks) && self.chance("slow page", 50);
         match slow {
@@ -158,6 +164,23 @@ impl World {
         }
     }
 
+    /// A record is deleted while the list is read, most of all one that was just served; or one comes back.
+    fn vanish(&mut self, served: &[String]) {
+        let (dice, nth) = (self.case.dice(), self.nth("vanished"));
+        self.faults += 1;
+        if dice.chance("comes back", nth, 25) {
+            return self.source.come_back(nth);
+        }
+        let ids = match dice.chance("vanish served", nth, 70) && !served.is_empty() {
+            true => served.to_vec(),
+            false => self.source.ids(),
+        };
+        if let Some(id) = ids.get(dice.roll("vanish which", nth, ids.len().max(1) as u64) as usize)
+        {
+            self.source.vanish(id);
+        }
+    }
+
     fn read_fault(&mut self, what: &str) -> Option<Fate> {
         let nth = self.nth(what);
         let dice = self.case.dice();
@@ -188,10 +211,15 @@ impl World {
             return Fate::Hang;
         }
         let fault = self.write_fault(request);
+        let before = self.target.deleted.len();
         let fate = match fault {
             Some((fault, nth)) => self.fail(request, fault, nth),
             None => answer(self.target.handle(request)),
         };
+        let deleted = self.target.deleted.get(before..).unwrap_or_default();
+        let wrong = |id: &&String| !self.source.ever_gone.contains(*id);
+        self.wrongly_deleted
+            .extend(deleted.iter().filter(wrong).cloned());
         match self.killer.passes(Moment::AfterWrite) {
             true => Fate::Hang,
             false => fate,
@@ -227,7 +255,7 @@ impl World {
         self.faults += 1;
         let what = format!("{fault:?} {}", request.about());
         let kind = self.case.dice().roll(&what, nth, 210);
-        let create = request.method != "PATCH";
+        let create = !matches!(request.method.as_str(), "PATCH" | "DELETE");
         match fault {
             Fault::LostReply => {
                 let _ = self.target.handle(request);
