@@ -30,6 +30,8 @@ pub struct Entry {
     pub params: Bytes,
     /// The record is not to be in the target any more, and why; `source` is the last word about it.
     pub removal: Option<Removal>,
+    /// For a removal: nothing older of its key was ever sent while it had no link.
+    pub untried: bool,
 }
 
 impl Entry {
@@ -47,6 +49,8 @@ pub struct Damaged(pub usize);
 /// The first byte. Format 1 knew no removals.
 const FORMAT: u8 = 2;
 const WITHOUT_REMOVALS: u8 = 1;
+/// Set in an entry's last byte beside its removal.
+const UNTRIED: u8 = 0x10;
 
 /// Encodes the entries of a page.
 pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u8> {
@@ -83,12 +87,13 @@ pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u8> {
         put(&mut out, &entry.source);
         put(&mut out, &entry.body);
         put(&mut out, &entry.params);
-        out.push(match entry.removal {
+        let removal = match entry.removal {
             None => 0,
             Some(Removal::Deleted) => 1,
             Some(Removal::Absent) => 2,
             Some(Removal::Left) => 3,
-        });
+        };
+        out.push(removal | if entry.untried { UNTRIED } else { 0 });
     }
     out
 }
@@ -151,14 +156,16 @@ impl Reader<'_> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| Damaged(at))
     }
 
-    fn removal(&mut self) -> Result<Option<Removal>, Damaged> {
-        Ok(match self.array::<1>()? {
-            [0] => None,
-            [1] => Some(Removal::Deleted),
-            [2] => Some(Removal::Absent),
-            [3] => Some(Removal::Left),
+    fn removal(&mut self) -> Result<(Option<Removal>, bool), Damaged> {
+        let [byte] = self.array()?;
+        let removal = match byte & !UNTRIED {
+            0 => None,
+            1 => Some(Removal::Deleted),
+            2 => Some(Removal::Absent),
+            3 => Some(Removal::Left),
             _ => return Err(Damaged(self.at)),
-        })
+        };
+        Ok((removal, byte & UNTRIED != 0))
     }
 
     fn entry(&mut self, removals: bool) -> Result<Entry, Damaged> {
@@ -177,7 +184,7 @@ impl Reader<'_> {
             [1] => Some(i64::from_be_bytes(self.array()?)),
             _ => return Err(Damaged(self.at)),
         };
-        Ok(Entry {
+        let mut entry = Entry {
             key,
             raw,
             mapped,
@@ -188,11 +195,13 @@ impl Reader<'_> {
             source: self.bytes()?,
             body: self.bytes()?,
             params: self.bytes()?,
-            removal: match removals {
-                true => self.removal()?,
-                false => None,
-            },
-        })
+            removal: None,
+            untried: false,
+        };
+        if removals {
+            (entry.removal, entry.untried) = self.removal()?;
+        }
+        Ok(entry)
     }
 }
 
@@ -219,12 +228,7 @@ mod tests {
             blob(),
             blob(),
             blob(),
-            prop::sample::select(vec![
-                None,
-                Some(Removal::Deleted),
-                Some(Removal::Absent),
-                Some(Removal::Left),
-            ]),
+            prop::sample::select(vec![None, Some(Removal::Deleted), Some(Removal::Left)]),
         )
             .prop_map(
                 |(key, raw, moment, matching, token, seen, source, body, params, removal)| Entry {
@@ -239,6 +243,7 @@ mod tests {
                     body,
                     params,
                     removal,
+                    untried: removal.is_some() && seen % 2 == 0,
                 },
             )
     }
@@ -269,6 +274,7 @@ mod tests {
             body: Bytes::from_static(b"{}"),
             params: Bytes::new(),
             removal: None,
+            untried: false,
         };
         let mut old = encode([&entry]);
         (old[0], _) = (WITHOUT_REMOVALS, old.pop());

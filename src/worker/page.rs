@@ -20,6 +20,7 @@ use super::digest::{self, Candidate, Digest, Origin, Standing};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
 use super::prepare::{Prepared, broken, newest_known, seen_link, touched};
 use super::redact::{redact, redact_whole};
+use super::removal::perhaps_sent;
 use super::witness::{Fate, Skip};
 use super::{Event, Worker};
 
@@ -334,9 +335,9 @@ impl Worker {
         match prepared {
             Prepared::Ready(entry) => {
                 let mut base = Base::of(known.link.as_ref());
-                let mut perhaps_there = false;
-                if let Some(exception) = &known.exception {
-                    perhaps_there = exception.detail.perhaps_there;
+                let left = known.exception.as_deref();
+                let perhaps_there = left.is_some_and(|left| perhaps_sent(self.plan(), left));
+                if let Some(exception) = left {
                     batch.changes.push(Change::Resolved(entry.key.clone()));
                     if !matches!(exception.trouble, Trouble::Dead | Trouble::Held) {
                         // It may have been sent by a worker that died before it could say so.

@@ -63,6 +63,7 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         body: Bytes::new(),
         params: params(plan, seen),
         removal: None,
+        untried: false,
     };
     let looks_at_mapped = plan
         .matching
@@ -192,6 +193,7 @@ pub fn broken(plan: &Plan, bytes: Bytes, problem: String) -> Exception {
             body: Bytes::new(),
             params: Bytes::new(),
             removal: None,
+            untried: false,
         },
         trouble: Trouble::Dead,
         next: 0,

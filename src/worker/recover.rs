@@ -4,10 +4,12 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::plan::Plan;
 use crate::record::Fingerprint;
 use crate::state::{Change, Entry, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
 
 use super::flight::{Base, Flight, Forced, Home};
+use super::removal::perhaps_sent;
 use super::{Event, LOOK_EVERY, MOST_DUE, MOST_FLIGHTS, Mode, Worker, now};
 
 /// Milliseconds until more exceptions are asked for when there were more than fit.
@@ -44,7 +46,8 @@ impl Worker {
                 // the link says.
                 flight.base.forget();
                 let upserts = self.setup.plan.target.object.upsert.is_some();
-                flight.perhaps_there = upserts && flight.base.target.is_none();
+                flight.perhaps_there =
+                    upserts && flight.base.target.is_none() && !flight.entry.untried;
                 if state == mark::CREATING && flight.base.target.is_none() {
                     flight.forced = Some(Forced::Resolve);
                     flight.detail.first_sent = Some(flight.entry.seen);
@@ -53,7 +56,7 @@ impl Worker {
                     flight.entry.body = Bytes::new();
                 }
                 match known.exception {
-                    Some(mut exception) if goes_first(&exception, &flight) => {
+                    Some(mut exception) if goes_first(self.plan(), &exception, &flight) => {
                         exception.behind = Some(flight.entry);
                         changes.push(Change::Exception(exception));
                         self.flights.set_mark(home, mark::DONE);
@@ -146,13 +149,14 @@ impl Worker {
                 continue;
             }
             taken += 1;
+            let perhaps_there = perhaps_sent(self.plan(), &exception);
             let mut flight = Flight::new(
                 exception.entry,
                 Home::Exception,
                 Base::of(known.link.as_ref()),
             );
             flight.durable = true;
-            flight.perhaps_there = exception.detail.perhaps_there;
+            flight.perhaps_there = perhaps_there;
             if exception.trouble != Trouble::Waiting {
                 // A worker that died may have sent it once more: a newer version that is as the link says is
                 // no reason to send nothing.
@@ -181,10 +185,13 @@ impl Worker {
 
 /// Whether a newer version that was found in the outbox goes behind an exception of its key: the fate of that is
 /// not known, or it may have made the record that the newer one removes.
-fn goes_first(exception: &Exception, newer: &Flight) -> bool {
+fn goes_first(plan: &Plan, exception: &Exception, newer: &Flight) -> bool {
     match exception.trouble {
         Trouble::Unknown | Trouble::Ambiguous => true,
-        Trouble::Retry | Trouble::Waiting => newer.entry.removal.is_some() && newer.perhaps_there,
+        Trouble::Retry | Trouble::Waiting => {
+            let lost = newer.perhaps_there || perhaps_sent(plan, exception);
+            newer.entry.removal.is_some() && newer.base.target.is_none() && lost
+        }
         Trouble::Dead | Trouble::Held => false,
     }
 }

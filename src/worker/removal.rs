@@ -5,12 +5,12 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::pipeline::observe::{Verdict, observe};
-use crate::plan::{OnShared, RemovalPlan};
+use crate::plan::{OnShared, Plan, RemovalPlan};
 use crate::record::{Failure, Fingerprint, Removal, Verb};
-use crate::state::{Change, Entry, Known, Link, Presence, Trouble};
+use crate::state::{Change, Entry, Exception, Known, Link, Presence, Trouble};
 
 use super::digest::Candidate;
-use super::flight::{Base, Doing, Flight, FlightId, Home};
+use super::flight::{Base, Doing, Flight, FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome, Way};
 use super::page::Batch;
 use super::prepare::{Prepared, newest_known};
@@ -39,7 +39,7 @@ impl Worker {
             Removal::Absent => last.cloned(),
             Removal::Deleted | Removal::Left => seen.moment,
         };
-        let entry = Entry {
+        let mut entry = Entry {
             raw: plan.write.removals.print(removal, seen.raw),
             key: seen.key,
             mapped: Fingerprint::UNKNOWN,
@@ -51,6 +51,7 @@ impl Worker {
             body: Bytes::new(),
             params: Bytes::new(),
             removal: Some(removal),
+            untried: false,
         };
         match observe(newest, entry.raw, entry.moment.as_ref()) {
             Verdict::Unchanged => {
@@ -61,7 +62,7 @@ impl Worker {
                 self.counts.superseded += 1;
                 self.tell(&entry.key, Fate::Superseded);
             }
-            Verdict::Fresh if open.is_none() && !may_be_there(&known) => {
+            Verdict::Fresh if open.is_none() && !may_be_there(&plan, &known) => {
                 self.counts.skipped += 1;
                 self.tell(&entry.key, Fate::Skipped(Skip::NotThere));
                 if known.exception.is_some() {
@@ -78,6 +79,8 @@ impl Worker {
                     true => Verdict::Behind,
                     false => verdict,
                 };
+                let places = |id| verdict == Verdict::Fresh && self.is_untried(id);
+                entry.untried = open.is_some_and(places);
                 match open {
                     Some(id) => self.join_flight(id, verdict, Prepared::Ready(entry), batch),
                     None => self.take_off(known, verdict, Prepared::Ready(entry), batch),
@@ -93,10 +96,21 @@ impl Worker {
             (None, Some(exception)) => {
                 let target = known.link.as_ref().and_then(|link| link.target.as_ref());
                 let goes_on = matches!(exception.trouble, Trouble::Retry | Trouble::Waiting);
-                goes_on && exception.detail.perhaps_there && target.is_none()
+                goes_on && perhaps_sent(self.plan(), exception) && target.is_none()
             }
             (None, None) => false,
         }
+    }
+
+    /// Whether a newer version that takes this flight's place is all that was ever to be sent of its key, so that
+    /// a crash leaves nothing in doubt.
+    fn is_untried(&self, id: FlightId) -> bool {
+        let flight = self.flights.get(id);
+        matches!(flight.doing, Doing::Held | Doing::Ready)
+            && flight.forced != Some(Forced::Resolve)
+            && !flight.perhaps_there
+            && flight.base.target.is_none()
+            && self.flights.is_head(id)
     }
 
     /// Does what the plan says about a record that is not to be in the target.
@@ -200,14 +214,21 @@ impl Worker {
     }
 }
 
+/// Whether a write of the unlinked record that an exception keeps may have arrived: a worker that died may have
+/// sent it once more. A create is noted before it is sent, an upsert is not.
+pub fn perhaps_sent(plan: &Plan, exception: &Exception) -> bool {
+    let resent = exception.trouble == Trouble::Retry && exception.entry.removal.is_none();
+    exception.detail.perhaps_there || (resent && plan.target.object.upsert.is_some())
+}
+
 /// Whether the target may have something of this key, as far as the store knows.
-fn may_be_there(known: &Known) -> bool {
+fn may_be_there(plan: &Plan, known: &Known) -> bool {
     let linked = known.link.as_ref().is_some_and(|link| {
         link.target.is_some()
             || (link.presence != Presence::Removed && link.mapped != Fingerprint::UNKNOWN)
     });
     let tried = known.exception.as_ref().is_some_and(|exception| {
-        exception.detail.perhaps_there
+        perhaps_sent(plan, exception)
             || matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous)
     });
     linked || tried

@@ -354,9 +354,11 @@ fn several(found: &[Match]) -> String {
     )
 }
 
-/// A version that waited behind another goes to work by itself.
-pub fn promoted(entry: crate::state::Entry) -> Exception {
+/// A version that waited behind another goes to work by itself; `perhaps_there`: a write of the other may have
+/// made the record.
+pub fn promoted(entry: crate::state::Entry, perhaps_there: bool) -> Exception {
     let detail = Detail {
+        perhaps_there,
         reason: "Promoted".into(),
         remap: true,
         uncounted: entry.removal.is_some(),

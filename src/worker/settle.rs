@@ -140,7 +140,7 @@ impl Worker {
                 let behind = flight.behind.as_ref();
                 let blocks = behind.is_some_and(|behind| holds_back(flight, *trouble, behind));
                 let exception = match &flight.behind {
-                    Some(behind) if !blocks => promoted(behind.clone()),
+                    Some(behind) if !blocks => promoted(behind.clone(), lost(flight)),
                     behind => Exception {
                         entry: flight.entry.clone(),
                         trouble: *trouble,
@@ -166,7 +166,7 @@ impl Worker {
         if flight.home == Home::Exception && known.exception.is_none() {
             match &flight.behind {
                 Some(behind) => {
-                    let exception = Box::new(promoted(behind.clone()));
+                    let exception = Box::new(promoted(behind.clone(), lost(flight)));
                     changes.push(Change::Exception(exception.clone()));
                     known.exception = Some(exception);
                 }
@@ -223,14 +223,17 @@ impl Worker {
     }
 }
 
+/// Whether the target may have its record under an id that is not known.
+fn lost(flight: &Flight) -> bool {
+    flight.perhaps_there && flight.base.target.is_none()
+}
+
 /// Whether a version that is not applied keeps the newer one behind it: its fate is not known, or it may
 /// have made a record whose id must be known before that can be removed.
 fn holds_back(flight: &Flight, trouble: Trouble, newer: &Entry) -> bool {
     match trouble {
         Trouble::Unknown | Trouble::Ambiguous => true,
-        Trouble::Retry | Trouble::Waiting => {
-            newer.removal.is_some() && flight.perhaps_there && flight.base.target.is_none()
-        }
+        Trouble::Retry | Trouble::Waiting => newer.removal.is_some() && lost(flight),
         Trouble::Dead | Trouble::Held => false,
     }
 }

@@ -65,8 +65,7 @@ pub fn judge(source: &Source, target: &Target, dead: &[DeadLetter]) -> Vec<Strin
 }
 
 /// Only a blind create may end in dead letters here, as ambiguous and with a reason: every fault of
-/// this test passes by itself, and every other guarantee can resolve it. An upsert that a dead worker may have
-/// sent of a record that is gone since cannot be asked for its id: a person is told.
+/// this test passes by itself, and every other guarantee can resolve it.
 fn dead_letters(guarantee: Guarantee, source: &Source, dead: &[DeadLetter]) -> Vec<String> {
     let mut wrong = vec![];
     let mut seen = BTreeSet::new();
@@ -76,11 +75,7 @@ fn dead_letters(guarantee: Guarantee, source: &Source, dead: &[DeadLetter]) -> V
         ambiguous,
     } in dead
     {
-        let gone = source.history.get(key).and_then(|h| h.last()) == Some(&DELETED);
-        let nameless = guarantee == Guarantee::Repeatable && gone && reason == "UnknownTarget";
-        if nameless {
-            // It may be there: nothing but the reason is wanted.
-        } else if guarantee != Guarantee::Blind {
+        if guarantee != Guarantee::Blind {
             wrong.push(format!("{key} is in dead letters without need: {reason}"));
         } else if !ambiguous {
             wrong.push(format!(

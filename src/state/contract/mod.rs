@@ -125,6 +125,7 @@ pub fn entry(name: &str, version: u8) -> Entry {
         body: Bytes::from(vec![b'b', version]),
         params: Bytes::new(),
         removal: None,
+        untried: false,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tombstones, and records that leave: what is deleted, what never is, and what comes back.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::record::Key;
-use crate::state::{Link, Presence, RunReport, Store};
+use crate::record::{Fingerprint, Key, Removal};
+use crate::state::segment::encode;
+use crate::state::{Change, Entry, Link, Presence, RunReport, Store, mark};
 
 use super::support::Bench;
 
@@ -270,9 +272,8 @@ async fn a_delete_survives_a_crash_between_its_request_and_its_commit() {
     assert!(bench.dead_letters().await.is_empty());
 }
 
-/// The upsert has made a record, and nobody knows its id: it must be learned before it can be deleted.
-#[tokio::test]
-async fn a_record_whose_upsert_is_in_doubt_is_upserted_before_it_is_deleted() {
+/// The target makes or changes a record under the source's key, and tells its own id.
+async fn upserting() -> Bench {
     let mut bench = bench(|world, asked| {
         let key = asked.path.strip_prefix("/by-external/")?;
         let at = world.records.iter().position(|r| r["key"] == key);
@@ -289,6 +290,13 @@ async fn a_record_whose_upsert_is_in_doubt_is_upserted_before_it_is_deleted() {
         target.as_object_mut().unwrap().remove(unused);
     }
     bench.spec["sync"].as_object_mut().unwrap().remove("match");
+    bench
+}
+
+/// The upsert has made a record, and nobody knows its id: it must be learned before it can be deleted.
+#[tokio::test]
+async fn a_record_whose_upsert_is_in_doubt_is_upserted_before_it_is_deleted() {
+    let bench = upserting().await;
     bench.source(vec![customer(0, json!({}))]);
     bench.crash("PUT /by-external/c0", 1).await;
     bench.source(vec![gone(0)]);
@@ -297,6 +305,42 @@ async fn a_record_whose_upsert_is_in_doubt_is_upserted_before_it_is_deleted() {
     assert_eq!(figures(&report).2, 1, "{report:?}");
     assert_eq!(bench.world().records, [Value::Null]);
     assert!(bench.dead_letters().await.is_empty());
+}
+
+/// A removal that took the place of the only version leaves nothing in doubt, also where a crash came before
+/// its turn.
+#[tokio::test]
+async fn what_was_never_sent_is_no_dead_letter_after_a_crash() {
+    for (untried, dead) in [(true, 0), (false, 1)] {
+        let bench = upserting().await;
+        run(&bench).await;
+        let entry = Entry {
+            key: Key::from_text("c0"),
+            raw: Fingerprint(7),
+            mapped: Fingerprint::UNKNOWN,
+            moment: None,
+            matching: None,
+            token: [0; 16],
+            seen: 0,
+            source: gone(0).to_string().into(),
+            body: Bytes::new(),
+            params: Bytes::new(),
+            removal: Some(Removal::Deleted),
+            untried,
+        };
+        let segment = Change::Segment {
+            number: 7,
+            body: encode([&entry]),
+            states: vec![mark::PENDING],
+        };
+        let store = bench.store();
+        let session = bench.session(store.as_ref()).await;
+        store.commit(&session, vec![segment]).await.unwrap();
+        drop(store);
+        bench.run().await;
+        assert_eq!(bench.dead_letters().await.len(), dead, "untried: {untried}");
+        assert!(bench.world().records.is_empty());
+    }
 }
 
 #[tokio::test]
