@@ -32,3 +32,7 @@ pub mod runtime;
 pub mod controller;
 
 pub mod cli;
+
+#[cfg(test)]
+#[path = "../tests/support/fuzz.rs"]
+mod fuzz;

@@ -5,10 +5,7 @@ use jiff::Timestamp;
 
 use super::pages::link::next as next_link;
 use super::retry_after::{LONGEST, quota_used_up, wait};
-use fuzz::{Random, damaged, run};
-
-#[path = "../../tests/support/fuzz.rs"]
-mod fuzz;
+use crate::fuzz::{Random, damaged, run};
 
 const LINKS: [&[u8]; 6] = [
     br#"<https://a.example/x?page=2>; rel="next""#,

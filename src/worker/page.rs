@@ -329,8 +329,7 @@ impl Worker {
             self.tell(&entry.key, Fate::Behind);
             exception.behind = Some(entry);
             redact(&self.setup.plan, &mut exception);
-            batch.changes.push(Change::Exception(exception));
-            return;
+            return batch.changes.push(Change::Exception(exception));
         }
         match prepared {
             Prepared::Ready(entry) => {

@@ -183,12 +183,12 @@ pub enum RunError {
     MappingSuspect {
         /// Who says no, as the beginning of a sentence.
         whose: &'static str,
-        sync: String,
-        connection: String,
-        object: String,
+        sync: Box<str>,
+        connection: Box<str>,
+        object: Box<str>,
         rejected: u64,
         of: u64,
-        reason: String,
+        reason: Box<str>,
         count: u64,
     },
 }

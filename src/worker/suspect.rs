@@ -122,12 +122,12 @@ impl Worker {
         let (reason, count) = tally.most_often();
         let error = RunError::MappingSuspect {
             whose,
-            sync: plan.name.name.clone(),
-            connection: endpoint.connection.name.clone(),
-            object: endpoint.object.name.clone(),
+            sync: plan.name.name.as_str().into(),
+            connection: endpoint.connection.name.as_str().into(),
+            object: endpoint.object.name.as_str().into(),
             rejected: tally.rejected,
             of: tally.taken + tally.rejected,
-            reason,
+            reason: reason.into(),
             count,
         };
         match self.setup.target {

@@ -3,10 +3,7 @@
 use std::fs;
 
 use super::load;
-use fuzz::{damaged_text, run};
-
-#[path = "../../../tests/support/fuzz.rs"]
-mod fuzz;
+use crate::fuzz::{damaged_text, run};
 
 const MANIFESTS: [&str; 5] = [
     include_str!("../../../examples/shop-to-crm/customer-to-contact.yaml"),
