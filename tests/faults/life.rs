@@ -181,17 +181,23 @@ impl Lives {
         if !frozen {
             return;
         }
-        // The lease has run out, and so has the time of the requests that were under way.
+        // The lease has run out, and the requests that were under way end, as they do before a takeover.
         fence.close();
-        self.server.quiet().await;
+        let ended = tokio::select! {
+            biased;
+            _ = &mut first => true,
+            () = self.server.quiet() => false,
+        };
         let second = run(Arc::clone(&self.store), Fence::default());
         tokio::time::timeout(LONGEST, second)
             .await
             .expect("a run ends");
         store.release();
-        tokio::time::timeout(LONGEST, first)
-            .await
-            .expect("a run ends");
+        if !ended {
+            tokio::time::timeout(LONGEST, first)
+                .await
+                .expect("a run ends");
+        }
     }
 
     /// Runs without faults until there is nothing left to do.
