@@ -268,8 +268,12 @@ impl Worker {
         if !matches!(self.error, Some(RunError::Store(_))) {
             let mut changes = self.give_up();
             changes.push(Change::State(Box::new(self.state.clone())));
-            let committed = self.commit(changes).await;
-            if let Err(error) = committed.and(self.keep_echoes().await) {
+            // A worker that was replaced must not write over what the next one counts.
+            let kept = match self.commit(changes).await {
+                Ok(()) => self.keep_echoes().await,
+                refused => refused,
+            };
+            if let Err(error) = kept {
                 self.error.get_or_insert(RunError::Store(error));
             }
         }
