@@ -41,14 +41,18 @@ impl Worker {
 
     pub(super) fn wake_at(&self) -> Instant {
         let mut wake = Instant::now() + Duration::from_secs(1);
+        if !self.settling && !self.outcomes.is_empty() {
+            wake = wake.min(self.settled_at + settle::GATHER);
+        }
+        if self.stopping() {
+            // Nothing is begun any more, however long it is due.
+            return wake;
+        }
         if let Some(held) = self.held_until {
             wake = wake.min(held);
         }
         if let Some(inbox) = &self.inbox {
             wake = wake.min(inbox.wake_at());
-        }
-        if !self.settling && !self.outcomes.is_empty() {
-            wake = wake.min(self.settled_at + settle::GATHER);
         }
         if let Some(due) = self
             .due
