@@ -20,8 +20,8 @@ pub enum Bug {
     AmbiguousRetried,
     /// An older version takes the place of a newer one.
     OlderOverwrites,
-    /// A worker that was replaced may still commit.
-    EpochUnchecked,
+    /// A worker that was replaced still commits and sends.
+    ReplacedGoesOn,
     /// A record counts as done when it is sent.
     DoneBeforeAnswer,
     /// What one scan does not show is deleted at once.

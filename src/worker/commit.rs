@@ -23,13 +23,17 @@ impl Worker {
         &self,
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<(), StoreError>> {
-        if planted(Bug::EpochUnchecked) {
+        if planted(Bug::ReplacedGoesOn) {
             let (store, mut session) = (self.setup.store.clone(), self.session.clone());
             return async move {
-                if let Some((newest, _)) = store.find(&session.sync).await? {
+                let refused = store.commit(&session, changes.clone()).await;
+                if let Err(StoreError::Fenced { .. }) = refused
+                    && let Some((newest, _)) = store.find(&session.sync).await?
+                {
                     session.epoch = newest.epoch;
+                    return store.commit(&session, changes).await;
                 }
-                store.commit(&session, changes).await
+                refused
             }
             .boxed();
         }

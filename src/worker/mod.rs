@@ -61,6 +61,7 @@ use crate::pipeline::echo::{Echoes, window};
 use crate::plan::Plan;
 use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
+use crate::trial::{Bug, planted};
 pub use clock::{backoff, now};
 pub use outcome::Way;
 pub use setup::{AllowDeletes, Board, Mode, News, Progress, RunError, Setup};
@@ -316,7 +317,12 @@ impl Worker {
 
     /// Nothing new is begun any more.
     fn stopping(&self) -> bool {
-        self.error.is_some() || *self.setup.stop.borrow() || !self.setup.fence.holds()
+        self.error.is_some() || *self.setup.stop.borrow() || self.is_replaced()
+    }
+
+    /// Another worker may have taken this one's place.
+    fn is_replaced(&self) -> bool {
+        !self.setup.fence.holds() && !planted(Bug::ReplacedGoesOn)
     }
 
     /// Begins whatever can be begun.

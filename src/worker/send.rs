@@ -284,7 +284,7 @@ impl Worker {
                 items: &items,
                 idempotency_key: idempotency_key.as_deref(),
                 not_after,
-                fence: Some(&fence),
+                fence: Some(&fence).filter(|_| !planted(Bug::ReplacedGoesOn)),
             };
             let keys: Vec<Key> = parcels.iter().map(|p| p.key.clone()).collect();
             let answer = target.write(&plan, write, &keys).await;

@@ -43,7 +43,7 @@ const PLANTED: [Planted; 11] = [
     bug("MatchReleased", "a match value is free while a create with it is in doubt", Fault::Twins, Guarantee::Searchable, Wrong::Duplicate),
     bug("AmbiguousRetried", "a create of unknown fate is sent again under `onAmbiguous: Hold`", Fault::LostReply, Guarantee::BlindHold, Wrong::Duplicate),
     bug("OlderOverwrites", "an older version takes the place of a newer one", Fault::Webhooks, Guarantee::Repeatable, Wrong::Stale),
-    bug("EpochUnchecked", "a worker that was replaced may still commit", Fault::Takeover, Guarantee::BlindHold, Wrong::Duplicate),
+    bug("ReplacedGoesOn", "a worker that was replaced still commits and sends", Fault::Takeover, Guarantee::BlindHold, Wrong::Duplicate),
     bug("DoneBeforeAnswer", "a record counts as done when it is sent", Fault::Crash, Guarantee::Repeatable, Wrong::Lost),
     bug("AbsentUnconfirmed", "what one scan does not show is deleted at once", Fault::Vanishing, Guarantee::Repeatable, Wrong::Deleted),
 ];
