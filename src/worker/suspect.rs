@@ -30,6 +30,9 @@ pub struct Suspicion {
 struct Tally {
     taken: u64,
     rejected: u64,
+    /// Not taken yet, and not rejected either: they wait for the link of another record. An order whose customer
+    /// has not come must not make a Sync look bad that starts beside that of the customers.
+    waiting: u64,
     reasons: BTreeMap<String, u64>,
 }
 
@@ -41,8 +44,12 @@ impl Tally {
         *self.reasons.entry(reason).or_default() += 1;
     }
 
+    fn all(&self) -> u64 {
+        self.taken + self.rejected + self.waiting
+    }
+
     fn is_suspect(&self, at: SuspectAt, ended: bool) -> bool {
-        at.is_reached(self.rejected, self.taken + self.rejected, ended)
+        at.is_reached(self.rejected, self.all(), ended)
     }
 
     /// The most frequent reason, and how often it was given.
@@ -58,6 +65,7 @@ impl Worker {
         match prepared {
             Prepared::Ready(_) => self.suspicion.mapping.taken += 1,
             Prepared::Trouble(_, Trouble::Dead, detail) => self.weigh_rejected(detail),
+            Prepared::Trouble(_, Trouble::Waiting, _) => self.suspicion.mapping.waiting += 1,
             Prepared::Trouble(..) => {}
         }
     }
@@ -95,6 +103,8 @@ impl Worker {
     /// A record went through the Mapping again: one that waited, or that a newer version stood before.
     pub(super) fn weigh_again(&mut self, id: FlightId, prepared: &Prepared) {
         if !self.flights.get(id).detail.replayed {
+            let waiting = &mut self.suspicion.mapping.waiting;
+            *waiting = waiting.saturating_sub(1);
             self.weigh_mapped(prepared);
         }
     }
@@ -126,7 +136,7 @@ impl Worker {
             connection: endpoint.connection.name.as_str().into(),
             object: endpoint.object.name.as_str().into(),
             rejected: tally.rejected,
-            of: tally.taken + tally.rejected,
+            of: tally.all(),
             reason: reason.into(),
             count,
         };

@@ -185,3 +185,32 @@ async fn a_batch_counts_per_record_and_a_replay_not_at_all() {
     assert!(error.is_none(), "{error:?}");
     assert_eq!(report.counts.dead, 25);
 }
+
+/// The Sync of the others has only begun: what waits for them says nothing against the Mapping, and the few that
+/// are rejected are not many of all.
+#[tokio::test]
+async fn records_that_wait_for_others_are_not_left_out_of_the_share() {
+    let mut bench = Bench::new(|_, _| None).await;
+    bench.spec["map"]["fields"] = json!([
+        {"to": "email", "from": "email", "onMissing": "Reject"},
+        {"to": "parent", "from": "parent", "lookup": "parents", "onUnlinked": "Wait", "onMissing": "Omit"},
+    ]);
+    bench.spec["sync"]["lookups"] = json!([{"name": "parents", "syncRef": {"name": "sync"}}]);
+    let mut all = customers(260);
+    for customer in &mut all[..60] {
+        customer["email"] = Value::Null;
+    }
+    for customer in &mut all[60..] {
+        customer["parent"] = json!("late");
+    }
+    bench.source(all);
+    let (_, error) = bench.run().await;
+    assert!(error.is_none(), "{error:?}");
+    let totals = bench.totals().await;
+    assert_eq!((totals.waiting, totals.dead_letters()), (200, 60));
+    // Once they go through the Mapping again, each counts once.
+    bench.source(vec![json!({"id": "late", "email": "late@x", "name": "Ada"})]);
+    let (report, error) = bench.run().await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(report.counts.created, 201);
+}
