@@ -143,7 +143,7 @@ impl TargetId {
             Value::Array(parts) => !parts.is_empty() && parts.iter().all(usable),
             scalar => usable(scalar),
         };
-        ok.then(|| Self(value.to_string().into()))
+        ok.then(|| Self(serde_json::to_string(value).unwrap_or_default().into()))
     }
 
     /// The id of text that [`TargetId::as_json`] once returned.

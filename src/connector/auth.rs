@@ -1,6 +1,7 @@
 //! The credential of a Connection: read from its Secret, or asked for at a token endpoint, by one
 //! caller for all. Never shown in an error. Used by `client`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -341,13 +342,15 @@ impl std::fmt::Debug for Credential {
 
 impl Credential {
     /// Puts the credential into a request.
-    pub fn apply(&self, url: &mut Url, headers: &mut HeaderMap) {
+    pub fn apply(&self, url: &mut Cow<'_, Url>, headers: &mut HeaderMap) {
         match &self.carried {
             Carried::Nothing => {}
             Carried::Header(name, value) => {
                 headers.insert(name.clone(), value.clone());
             }
-            Carried::Query(name, secret) => set_query(url, name, secret.expose_secret()),
+            Carried::Query(name, secret) => {
+                set_query(url.to_mut(), name, secret.expose_secret());
+            }
             Carried::Cookie(secret) => {
                 let others = headers.get(COOKIE).and_then(|v| v.to_str().ok());
                 let text = match others {

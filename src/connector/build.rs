@@ -4,11 +4,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use url::Url;
 
+use super::transport::add_defaults;
 use super::{Fence, body};
 use crate::expression::{Scope, TemplateError};
 use crate::plan::ConnectionPlan;
@@ -19,6 +20,8 @@ use crate::record::{Class, Failure, scalar_text};
 pub(super) struct Base {
     pub url: Url,
     text: String,
+    /// What stands before an operation's path in the path of its URL; `None`: the base URL has more than a path.
+    prefix: Option<String>,
     headers: HeaderMap,
 }
 
@@ -71,7 +74,25 @@ impl Base {
                 .map_err(|e| wrong(format!("spec.http.headers.{name}: {e}")))?;
             headers.insert(name, value);
         }
+        // Here, so that the requests' copies have their size from the beginning.
+        add_defaults(&mut headers);
+        let host = url.host_str().unwrap_or_default();
+        let host = url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        if url.scheme() == "http"
+            && let Ok(host) = HeaderValue::try_from(host)
+        {
+            // The client would make it anew for each request. HTTP/2, which has none, is spoken over TLS only.
+            headers.entry(HOST).or_insert(host);
+        }
+        let plain = url.query().is_none() && url.fragment().is_none();
+        let rest = plan.base_url.split_once("://").map(|(_, rest)| rest);
+        let prefix = rest.map(|rest| rest.find('/').map_or("", |at| &rest[at..]));
         Ok(Self {
+            prefix: prefix
+                .filter(|prefix| plain && is_plain(prefix))
+                .map(str::to_owned),
             url,
             text: plan.base_url.clone(),
             headers,
@@ -168,8 +189,16 @@ impl Base {
                 "a value in the path is . or .., which names another path",
             ));
         }
-        let mut url = Url::parse(&[self.text.as_str(), path.as_str()].concat())
-            .map_err(|error| unrenderable(plan, operation, &error.to_string()))?;
+        let mut url = match &self.prefix {
+            // Host and port are known: to read them again takes most of the time.
+            Some(prefix) if path.starts_with('/') && is_plain(&path) => {
+                let mut url = self.url.clone();
+                url.set_path(&[prefix, path.as_str()].concat());
+                url
+            }
+            _ => Url::parse(&[self.text.as_str(), path.as_str()].concat())
+                .map_err(|error| unrenderable(plan, operation, &error.to_string()))?,
+        };
         if !plan.query.is_empty() || !operation.query.is_empty() {
             let mut pairs = url.query_pairs_mut();
             for (name, value) in &plan.query {
@@ -217,6 +246,12 @@ pub(super) fn unrenderable(plan: &ConnectionPlan, operation: &Operation, what: &
         operation.path.source()
     );
     Failure::new(Class::Permanent, false, text)
+}
+
+/// Whether a text has only what stands in a path as it is (RFC 3986 section 3.3).
+fn is_plain(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&b);
+    path.bytes().all(plain)
 }
 
 /// `.` and `..`, also percent-encoded (the URL standard reads them the same).

@@ -1,6 +1,7 @@
 //! One exchange with the system: limits, credential, send, meaning. Reads are retried; a write that
 //! fails is its caller's to decide. Used by `pages`, `read` and `write`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -279,12 +280,11 @@ impl Connector {
         url: &Url,
         credential: &Credential,
     ) -> Result<Raw, Failure> {
-        let (mut url, mut headers) = (url.clone(), prepared.headers.clone());
+        let (mut url, mut headers) = (Cow::Borrowed(url), prepared.headers.clone());
         credential.apply(&mut url, &mut headers);
-        self.inner
-            .transport
-            .send(prepared.method.clone(), url, headers, prepared.body.clone())
-            .await
+        let (method, body) = (prepared.method.clone(), prepared.body.clone());
+        let transport = &self.inner.transport;
+        transport.send(method, &url, headers, body).await
     }
 
     /// Where a redirect leads, when it may be followed (RFC 9110 section 15.4).

@@ -83,7 +83,10 @@ impl Guard {
             Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        self.check(&address.to_string(), address)
+        match self.kind(address) {
+            None => Ok(()),
+            Some(_) => self.check(&address.to_string(), address),
+        }
     }
 }
 

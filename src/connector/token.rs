@@ -283,7 +283,7 @@ impl Tokens {
         let url = Url::parse(url)
             .map_err(|_| self.failure(Class::Configuration, format!("{who} has no usable URL")))?;
         let answer = transport
-            .send(method, url, headers, body)
+            .send(method, &url, headers, body)
             .await
             .map_err(|mut failure| {
                 failure.sent = false;

@@ -87,19 +87,15 @@ impl Transport {
     pub async fn send(
         &self,
         method: Method,
-        url: Url,
+        url: &Url,
         mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Raw, Failure> {
         self.guard
-            .check_url(&url)
+            .check_url(url)
             .map_err(|denied| self.denied(&denied))?;
-        let uri = Uri::try_from(url.as_str()).map_err(|_| self.failed(&Broken::Url, &url))?;
-        for (name, value) in DEFAULTS {
-            if let Entry::Vacant(entry) = headers.entry(name) {
-                entry.insert(value);
-            }
-        }
+        let uri = Uri::try_from(url.as_str()).map_err(|_| self.failed(&Broken::Url, url))?;
+        add_defaults(&mut headers);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
@@ -109,8 +105,8 @@ impl Transport {
         let answered = tokio::time::timeout(self.timeout, exchange).await;
         match answered {
             Ok(Ok(raw)) => Ok(raw),
-            Ok(Err(broken)) => Err(self.broken(&broken, status, &url)),
-            Err(_) => Err(self.broken(&Broken::Late, status, &url)),
+            Ok(Err(broken)) => Err(self.broken(&broken, status, url)),
+            Err(_) => Err(self.broken(&Broken::Late, status, url)),
         }
     }
 
@@ -210,6 +206,15 @@ impl Transport {
             }
         };
         Failure::new(class, sent, format!("{}: {what}", self.resource))
+    }
+}
+
+/// Adds what every request says.
+pub(super) fn add_defaults(headers: &mut HeaderMap) {
+    for (name, value) in DEFAULTS {
+        if let Entry::Vacant(entry) = headers.entry(name) {
+            entry.insert(value);
+        }
     }
 }
 

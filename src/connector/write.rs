@@ -8,9 +8,9 @@ use super::build::{Parts, unrenderable};
 use super::classify::{Purpose, is_html, unsure};
 use super::client::Reply;
 use super::{Answer, Connector, Done, Item, Verb, Write, batch, batch_body};
-use crate::expression::{Path, Scope};
+use crate::expression::{Path, Scope, raw};
 use crate::plan::ObjectPlan;
-use crate::plan::connection::{BatchPlan, InjectionPlan, Operation, read_id};
+use crate::plan::connection::{BatchPlan, InjectionPlan, Operation, id_of, read_id};
 use crate::record::{Class, Failure};
 
 /// What all kinds of writes have in common.
@@ -209,10 +209,15 @@ impl Connector {
         if shape.ids.is_empty() || reply.ignored {
             return Ok(Done::default());
         }
-        let id = match serde_json::from_slice::<Value>(&reply.body) {
+        let paths: Vec<&Path> = shape.ids.iter().collect();
+        let id = match raw::fields(&reply.body, &paths) {
             _ if reply.body.is_empty() => None,
-            Ok(answer) => read_id(shape.ids, &answer),
-            Err(_) => return Err(self.untellable(shape, reply, "the answer is not JSON")),
+            Some(found) => id_of(found),
+            // A list, or no JSON at all.
+            None => match serde_json::from_slice::<Value>(&reply.body) {
+                Ok(answer) => read_id(shape.ids, &answer),
+                Err(_) => return Err(self.untellable(shape, reply, "the answer is not JSON")),
+            },
         };
         if id.is_none() && shape.purpose == Purpose::Create {
             return Err(self.untellable(shape, reply, &no_id(shape.ids)));

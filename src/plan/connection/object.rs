@@ -59,7 +59,15 @@ pub(crate) fn read_id(paths: &[Path], value: &Value) -> Option<TargetId> {
     if let [path] = paths {
         return TargetId::from_value(path.get(value)?);
     }
-    let parts: Option<Vec<Value>> = paths.iter().map(|p| p.get(value).cloned()).collect();
+    id_of(paths.iter().map(|p| p.get(value).cloned()).collect())
+}
+
+/// The id that these fields make up.
+pub(crate) fn id_of(fields: Vec<Option<Value>>) -> Option<TargetId> {
+    if let [field] = fields.as_slice() {
+        return TargetId::from_value(field.as_ref()?);
+    }
+    let parts: Option<Vec<Value>> = fields.into_iter().collect();
     TargetId::from_value(&Value::Array(parts?))
 }
 
