@@ -2,10 +2,12 @@
 //! Pure: no clock, no I/O. Used by `plan`, `mapping`, `pipeline`, `connector` and `worker`.
 
 mod cel;
+mod fields;
 mod path;
 pub mod raw;
 mod template;
 
 pub use cel::{Expression, ExpressionError, Variable};
+pub use fields::Fields;
 pub use path::{Path, PathError, Step};
 pub use template::{Scope, Template, TemplateError};

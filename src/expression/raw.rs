@@ -18,6 +18,18 @@ pub fn field(json: &[u8], path: &Path) -> Option<Value> {
     FieldSeed(path.steps()).deserialize(&mut reader).ok()?
 }
 
+/// The value at these steps of a JSON text.
+pub(super) fn below(json: &str, steps: &[Step]) -> Option<Value> {
+    match steps {
+        // Most are a key or a moment.
+        [] => serde_json::from_str(json).ok(),
+        _ => {
+            let mut reader = serde_json::Deserializer::from_str(json);
+            FieldSeed(steps).deserialize(&mut reader).ok()?
+        }
+    }
+}
+
 /// The values at several paths, found in one walk; `None` when the text is no JSON object.
 pub fn fields(json: &[u8], paths: &[&Path]) -> Option<Vec<Option<Value>>> {
     let mut found = vec![None; paths.len()];
@@ -29,10 +41,25 @@ pub fn fields(json: &[u8], paths: &[&Path]) -> Option<Vec<Option<Value>>> {
         wanted: wanted.collect(),
         found: &mut found,
     };
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    reader.deserialize_map(seed).ok()?;
-    reader.end().ok()?;
+    walk_map(json, seed)?;
     Some(found)
+}
+
+/// Walks a JSON object to its end; `None` when the text is none. Where all of it is UTF-8, which is known at
+/// once, no text in it is checked for that again.
+fn walk_map<'de, V: Visitor<'de>>(json: &'de [u8], visitor: V) -> Option<V::Value> {
+    fn walk<'de, R: serde_json::de::Read<'de>, V: Visitor<'de>>(
+        mut reader: serde_json::Deserializer<R>,
+        visitor: V,
+    ) -> Option<V::Value> {
+        let value = reader.deserialize_map(visitor).ok()?;
+        reader.end().ok()?;
+        Some(value)
+    }
+    match std::str::from_utf8(json) {
+        Ok(text) => walk(serde_json::Deserializer::from_str(text), visitor),
+        Err(_) => walk(serde_json::Deserializer::from_slice(json), visitor),
+    }
 }
 
 /// The record's text with these fields added (name, JSON text); fields of the same name are replaced.

@@ -4,14 +4,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::field::{Context, Field, Shape, Source};
 use super::numeral::cut_integer;
 use super::pick::Picks;
 use super::place::Places;
-use crate::expression::{Path, Step};
+use crate::expression::{Fields, Path, Step};
 
 /// A Mapping's fields, prepared for this way.
 #[derive(Debug)]
@@ -79,7 +78,7 @@ impl Direct {
     }
 
     /// The mapped record as JSON text; `None`: go the usual way.
-    pub fn apply(&self, fields: &[Field], json: &[u8], context: &Context<'_>) -> Option<Vec<u8>> {
+    pub fn apply(&self, fields: &[Field], json: &Fields, context: &Context<'_>) -> Option<Vec<u8>> {
         let found = self.picks.read(json)?;
         let mut record = Partial {
             record: Value::Object(Map::new()),
@@ -106,7 +105,7 @@ impl Direct {
                     place,
                 } => (*slot, beside.as_slice(), *place),
             };
-            let value = match found[slot].map(RawValue::get) {
+            let value = match found[slot] {
                 None | Some("null") => None,
                 Some(text) if matches!(way, Way::Text { .. }) && is_canonical(text) => {
                     pieces.text(place, text);
@@ -130,7 +129,7 @@ impl Direct {
                 }
             }
         }
-        let mut mapped = Vec::with_capacity(json.len() + 256);
+        let mut mapped = Vec::with_capacity(json.length() + 256);
         self.places.write(&mut mapped, out.as_object()?, &pieces)?;
         Some(mapped)
     }
@@ -141,14 +140,14 @@ struct Partial<'a> {
     record: Value,
     has: Vec<bool>,
     direct: &'a Direct,
-    found: &'a [Option<&'a RawValue>],
+    found: &'a [Option<&'a str>],
 }
 
 impl Partial<'_> {
     fn with(&mut self, slots: &[usize]) -> Option<&Value> {
         for slot in slots {
             if let (false, Some(raw)) = (self.has[*slot], self.found[*slot]) {
-                let value = serde_json::from_str(raw.get()).ok()?;
+                let value = serde_json::from_str(raw).ok()?;
                 self.direct
                     .picks
                     .path(*slot)

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::api::mapping::{MappingSpec, MappingTest};
+use crate::expression::Fields;
 use crate::record::{Fingerprint, LookupKey, TargetId};
 use direct::Direct;
 use field::{Context, Field, Stop};
@@ -131,9 +132,9 @@ impl Mapping {
         }
     }
 
-    /// Maps the JSON text of a record into JSON text, the same as [`Mapping::apply`] gives. `None`: only
+    /// Maps the JSON text of a record, whose fields were found, into JSON text, the same as [`Mapping::apply`] gives. `None`: only
     /// that one can say what becomes of it.
-    pub fn apply_text(&self, record: &[u8], links: &Links) -> Option<Vec<u8>> {
+    pub fn apply_text(&self, record: &Fields, links: &Links) -> Option<Vec<u8>> {
         let direct = self.direct.as_ref()?;
         direct.apply(&self.fields, record, &Context { links })
     }

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::expression::raw::NameSeed;
-use crate::expression::{Path, Step};
+use crate::expression::{Fields, Path, Step};
 
 /// The places; each has a slot.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ struct Node {
     below: Vec<Node>,
 }
 
-type Found<'de> = Vec<Option<&'de RawValue>>;
+type Found<'de> = Vec<Option<&'de str>>;
 
 impl Picks {
     /// The slot of the field at these names; `None` for the whole object.
@@ -51,16 +51,16 @@ impl Picks {
         &self.paths[slot]
     }
 
-    /// The text of each slot; `None` when `json` is no JSON object.
-    pub fn read<'de>(&self, json: &'de [u8]) -> Option<Found<'de>> {
+    /// The text of each slot; `None` when something on the way to it cannot be read.
+    pub fn read<'de>(&self, json: &'de Fields) -> Option<Found<'de>> {
         let mut found = vec![None; self.paths.len()];
-        let mut reader = serde_json::Deserializer::from_slice(json);
-        let walk = Walk {
+        let mut walk = Walk {
             level: &self.root,
             found: &mut found,
         };
-        reader.deserialize_map(walk).ok()?;
-        reader.end().ok()?;
+        for (name, value) in json.iter() {
+            walk.meet(name, value)?;
+        }
         Some(found)
     }
 }
@@ -96,7 +96,7 @@ struct Walk<'p, 'f, 'de> {
     found: &'f mut Found<'de>,
 }
 
-impl Walk<'_, '_, '_> {
+impl<'de> Walk<'_, '_, 'de> {
     /// A field that comes twice: the last one counts, as everywhere in JSON.
     fn forget(&mut self, level: &[Node]) {
         for node in level {
@@ -105,6 +105,30 @@ impl Walk<'_, '_, '_> {
             }
             self.forget(&node.below);
         }
+    }
+
+    /// A field of the object; `None`: it cannot be read.
+    fn meet(&mut self, name: &str, value: &'de str) -> Option<()> {
+        let level = self.level;
+        let Ok(at) = search(level, name) else {
+            return Some(());
+        };
+        let node = &level[at];
+        if let Some(slot) = node.slot {
+            self.found[slot] = Some(value);
+        }
+        if !node.below.is_empty() {
+            self.forget(&node.below);
+            if value.starts_with('{') {
+                let inner = Walk {
+                    level: &node.below,
+                    found: self.found,
+                };
+                let mut reader = serde_json::Deserializer::from_str(value);
+                reader.deserialize_map(inner).ok()?;
+            }
+        }
+        Some(())
     }
 }
 
@@ -117,26 +141,13 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(NameSeed)? {
-            let level = self.level;
-            let Ok(at) = search(level, &name) else {
+            if search(self.level, &name).is_err() {
                 map.next_value::<IgnoredAny>()?;
                 continue;
-            };
-            let node = &level[at];
-            self.forget(&node.below);
-            let raw = map.next_value_seed(Raw)?;
-            if let Some(slot) = node.slot {
-                self.found[slot] = Some(raw);
             }
-            if !node.below.is_empty() && raw.get().starts_with('{') {
-                let inner = Walk {
-                    level: &node.below,
-                    found: self.found,
-                };
-                let mut reader = serde_json::Deserializer::from_str(raw.get());
-                let read = reader.deserialize_map(inner);
-                read.map_err(serde::de::Error::custom)?;
-            }
+            let value = map.next_value_seed(Raw)?.get();
+            self.meet(&name, value)
+                .ok_or_else(|| serde::de::Error::custom("unreadable"))?;
         }
         Ok(())
     }

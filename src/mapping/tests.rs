@@ -7,6 +7,7 @@ mod problems;
 use serde_json::{Value, json};
 
 use super::{Links, Mapped, Mapping};
+use crate::expression::Fields;
 use crate::record::{Key, LookupKey, TargetId};
 
 fn mapping(fields: Value) -> Mapping {
@@ -253,7 +254,8 @@ fn join_takes_texts_and_refuses_lists() {
 /// The quick way and the usual way, as bytes; the quick way may leave a record to the usual one.
 fn both_ways(fields: Value, record: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     let mapping = mapping(fields);
-    let quick = mapping.apply_text(record.as_bytes(), &Links::new());
+    let quick =
+        Fields::of(&record.to_owned().into()).and_then(|r| mapping.apply_text(&r, &Links::new()));
     let value: Value = serde_json::from_str(record).unwrap();
     let usual = match mapping.apply(&value, &Links::new()) {
         Mapped::Record(map) => Some(serde_json::to_vec(&map).unwrap()),

@@ -70,7 +70,8 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         .as_ref()
         .is_some_and(MatchPlan::looks_at_mapped);
     if seen.problem().is_none()
-        && let Some(body) = plan.mapping.apply_text(&seen.bytes, links)
+        && let Some(fields) = &seen.fields
+        && let Some(body) = plan.mapping.apply_text(fields, links)
     {
         entry.mapped = Fingerprint::of(&body);
         entry.body = body.into();
@@ -174,7 +175,7 @@ fn params(plan: &Plan, seen: &Seen) -> Bytes {
             let _ = path.set(&mut values, value.clone());
         }
     }
-    values.to_string().into()
+    serde_json::to_vec(&values).unwrap_or_default().into()
 }
 
 /// A record that has no key or is no object, as a dead letter of its own.

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::expression::{Path, raw};
+use crate::expression::{Fields, Path, raw};
 use crate::plan::Plan;
 use crate::plan::connection::MomentPlan;
 use crate::record::{Fingerprint, Key, Moment};
@@ -16,6 +16,8 @@ pub struct Seen {
     pub raw: Fingerprint,
     pub moment: Option<Moment>,
     pub bytes: Bytes,
+    /// Where its fields stand, as long as somebody may want to know.
+    pub fields: Option<Fields>,
     /// Parsed as a whole; the error is for a person.
     value: OnceCell<Result<Value, String>>,
     used: OnceCell<Value>,
@@ -43,7 +45,10 @@ impl Seen {
         whole.unwrap_or_else(|| {
             self.used.get_or_init(|| {
                 let paths: Vec<&Path> = used_paths(plan).collect();
-                let found = raw::fields(&self.bytes, &paths).unwrap_or_default();
+                let found = match &self.fields {
+                    Some(fields) => fields.values(&paths),
+                    None => raw::fields(&self.bytes, &paths).unwrap_or_default(),
+                };
                 part(&paths, found.into_iter())
             })
         })
@@ -55,6 +60,7 @@ impl Seen {
             self.value.take();
         }
         self.used.take();
+        self.fields = None;
     }
 }
 
@@ -94,8 +100,14 @@ pub fn see(
     if new {
         paths.extend(used_paths(plan));
     }
-    let Some(found) = raw::fields(&bytes, &paths) else {
-        return Err(unreadable(bytes));
+    let fields = Fields::of(&bytes);
+    let found = match &fields {
+        Some(fields) => fields.values(&paths),
+        // Texts that are not UTF-8 harm nobody where nobody reads them.
+        None => match raw::fields(&bytes, &paths) {
+            Some(found) => found,
+            None => return Err(unreadable(bytes)),
+        },
     };
     let mut found = found.into_iter();
     let keys: Vec<Option<Value>> = found.by_ref().take(object.key.len()).collect();
@@ -119,6 +131,7 @@ pub fn see(
         raw,
         moment,
         bytes,
+        fields,
         value: OnceCell::new(),
         used,
     };
