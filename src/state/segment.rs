@@ -52,9 +52,17 @@ const WITHOUT_REMOVALS: u8 = 1;
 /// Set in an entry's last byte beside its removal.
 const UNTRIED: u8 = 0x10;
 
+/// About what an entry takes beside its texts, in bytes.
+const FIXED: usize = 112;
+
 /// Encodes the entries of a page.
-pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 * 1024);
+pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry, IntoIter: Clone>) -> Vec<u8> {
+    let entries = entries.into_iter();
+    let size = |entry: &Entry| {
+        let texts = [&entry.source, &entry.body, &entry.params];
+        FIXED + entry.key.as_str().len() + texts.map(Bytes::len).iter().sum::<usize>()
+    };
+    let mut out = Vec::with_capacity(1 + entries.clone().map(size).sum::<usize>());
     out.push(FORMAT);
     for entry in entries {
         put(&mut out, entry.key.as_str().as_bytes());

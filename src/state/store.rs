@@ -147,6 +147,16 @@ pub trait Store: Send + Sync {
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<(), StoreError>>;
 
+    /// [`Store::commit`] for what nobody waits for: the store may keep it for some milliseconds while others
+    /// come to share its transaction. The order among all commits stays that of the calls.
+    fn commit_soon(
+        &self,
+        session: &Session,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.commit(session, changes)
+    }
+
     /// The Syncs that have state, with it, by namespace and name. Changes nothing and takes nothing over.
     fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>>;
 

@@ -39,6 +39,18 @@ impl Worker {
         }
         self.setup.store.commit(&self.session, changes)
     }
+
+    /// `soon`: nothing waits for it, since there is enough else to do.
+    pub(super) fn commit_when(
+        &self,
+        soon: bool,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        match soon && !planted(Bug::ReplacedGoesOn) {
+            true => self.setup.store.commit_soon(&self.session, changes),
+            false => self.commit(changes),
+        }
+    }
 }
 
 /// Keyed creates that need no search may carry T2 in T1: sending the same bytes under the same key is

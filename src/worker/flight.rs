@@ -278,6 +278,11 @@ impl Flights {
         None
     }
 
+    /// About how many flights are ready.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes the flight that is next to be started.
     pub fn pop(&mut self) -> Option<FlightId> {
         let id = self.front()?;

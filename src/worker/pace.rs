@@ -1,12 +1,40 @@
-//! When a run has nothing left to do, and when its engine wakes by itself. Only looks at the worker's state.
+//! When a run has nothing left to do, when its engine wakes by itself, and what may wait for more to come. Only looks
+//! at the worker's state.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::flight::FlightId;
 use super::{Mode, Worker, inbox, now, settle};
+use crate::pipeline::route::{Step, route};
+use crate::record::Verb;
+
+/// Flights that are ready, for each request that may be under way, while pages can wait for others to share
+/// their transaction.
+const ENOUGH: usize = 16;
 
 impl Worker {
+    /// How many requests of this flight's kind may wait in front of the target's limits, so that a place that
+    /// becomes free is taken at once and not when this task comes to it. A create is noted as sent before, and
+    /// waits for its place here; so does what can still be gathered into a batch.
+    pub(super) fn ahead(&self, id: FlightId) -> usize {
+        let verb = match route(self.plan(), self.flights.get(id).base.target.is_some()) {
+            Step::Update => Verb::Update,
+            Step::Upsert => Verb::Upsert,
+            Step::Create | Step::Find | Step::Skip => return 0,
+        };
+        match self.outages == 0 && self.batch_of(verb).is_none() {
+            true => self.setup.target.concurrency(),
+            false => 0,
+        }
+    }
+
+    /// Whether the target has enough to do until the next transaction of the store.
+    pub(super) fn has_enough(&self) -> bool {
+        self.flights.queued() >= ENOUGH * self.setup.target.concurrency()
+    }
+
     /// A single run has waited long enough for records that fail again and again.
     pub(super) fn out_of_patience(&self) -> bool {
         match self.setup.mode {

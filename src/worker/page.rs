@@ -166,8 +166,7 @@ impl Worker {
             None => {}
         }
         if batch.changes.is_empty() {
-            self.pages -= 1;
-            return;
+            return self.pages -= 1;
         }
         // What has no flight is only known to the store: the next page is looked up when it is there.
         let filed = batch
@@ -180,7 +179,8 @@ impl Worker {
             self.push(async move { cursor.await.map(|()| Event::Committed(Vec::new(), 0)) });
         }
         pass(Boundary::BeforeT1);
-        let commit = self.commit(batch.changes);
+        let soon = !filed && !told && !last && self.has_enough();
+        let commit = self.commit_when(soon, batch.changes);
         let parents = last.then(|| self.end_parents());
         let added = batch.added;
         self.push(async move {

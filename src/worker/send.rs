@@ -50,9 +50,10 @@ impl Worker {
             self.setup.target.concurrency()
         };
         let mut creates = Vec::new();
-        while self.busy < slots
-            && let Some(id) = self.flights.pop()
+        while let Some(id) = self.flights.front()
+            && self.busy < slots + self.ahead(id)
         {
+            self.flights.pop();
             self.start(id, &mut creates);
         }
         if !creates.is_empty() {
@@ -169,7 +170,7 @@ impl Worker {
         }
     }
 
-    fn batch_of(&self, verb: Verb) -> Option<&BatchPlan> {
+    pub(super) fn batch_of(&self, verb: Verb) -> Option<&BatchPlan> {
         let target = &self.plan().target.object;
         match verb {
             Verb::Create => target.create.as_ref()?.batch.as_ref(),

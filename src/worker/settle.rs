@@ -48,7 +48,7 @@ impl Worker {
         changes.extend(self.flights.marks(&segments));
         self.settling = true;
         pass(Boundary::BeforeT3);
-        let commit = self.commit(changes);
+        let commit = self.commit_when(self.busy > 0, changes);
         self.push(async move { commit.await.map(|()| Event::Settled(outcomes)) });
     }
 

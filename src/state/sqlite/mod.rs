@@ -112,6 +112,15 @@ impl SqliteStore {
         session: Option<&Session>,
         work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
+        self.queue(session, true, work)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        session: Option<&Session>,
+        urgent: bool,
+        work: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
         let (reply, answer) = oneshot::channel::<Result<T, StoreError>>();
         let reply = Arc::new(std::sync::Mutex::new(Some(reply)));
         let refuse = {
@@ -130,6 +139,7 @@ impl SqliteStore {
             .writer
             .send(Queued {
                 session,
+                urgent,
                 job,
                 refuse,
             })
@@ -252,6 +262,17 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'static, Result<(), StoreError>> {
         let owned = session.clone();
         self.write(Some(session), move |db| write::apply(db, &owned, &changes))
+    }
+
+    fn commit_soon(
+        &self,
+        session: &Session,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        let owned = session.clone();
+        self.queue(Some(session), false, move |db| {
+            write::apply(db, &owned, &changes)
+        })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<(Session, SyncState)>, StoreError>> {

@@ -209,7 +209,9 @@ async fn records_that_wait_for_others_are_not_left_out_of_the_share() {
     let totals = bench.totals().await;
     assert_eq!((totals.waiting, totals.dead_letters()), (200, 60));
     // Once they go through the Mapping again, each counts once.
-    bench.source(vec![json!({"id": "late", "email": "late@x", "name": "Ada"})]);
+    bench.source(vec![
+        json!({"id": "late", "email": "late@x", "name": "Ada"}),
+    ]);
     let (report, error) = bench.run().await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(report.counts.created, 201);
