@@ -19,7 +19,11 @@ impl Worker {
     /// becomes free is taken at once and not when this task comes to it. A create is noted as sent before, and
     /// waits for its place here; so does what can still be gathered into a batch.
     pub(super) fn ahead(&self, id: FlightId) -> usize {
-        let verb = match route(self.plan(), self.flights.get(id).base.target.is_some()) {
+        let flight = self.flights.get(id);
+        if flight.forced.is_some() || flight.entry.removal.is_some() {
+            return 0;
+        }
+        let verb = match route(self.plan(), flight.base.target.is_some()) {
             Step::Update => Verb::Update,
             Step::Upsert => Verb::Upsert,
             Step::Create | Step::Find | Step::Skip => return 0,

@@ -1,5 +1,6 @@
 //! Group commit: all that waits becomes one transaction, and is answered when that is durable. What nobody
-//! waits for waits for more to come, because making a transaction durable costs as much as a hundred rows. Runs on the thread that writes, which `SqliteStore` starts.
+//! waits for waits for more to come, because making a transaction durable costs as much as a hundred rows.
+//! Runs on the thread that writes, which `SqliteStore` starts.
 
 use std::collections::HashMap;
 use std::sync::mpsc;
