@@ -86,13 +86,8 @@ impl Base {
             // The client would make it anew for each request. HTTP/2, which has none, is spoken over TLS only.
             headers.entry(HOST).or_insert(host);
         }
-        let plain = url.query().is_none() && url.fragment().is_none();
-        let rest = plan.base_url.split_once("://").map(|(_, rest)| rest);
-        let prefix = rest.map(|rest| rest.find('/').map_or("", |at| &rest[at..]));
         Ok(Self {
-            prefix: prefix
-                .filter(|prefix| plain && is_plain(prefix))
-                .map(str::to_owned),
+            prefix: prefix(&plan.base_url, &url),
             url,
             text: plan.base_url.clone(),
             headers,
@@ -189,16 +184,9 @@ impl Base {
                 "a value in the path is . or .., which names another path",
             ));
         }
-        let mut url = match &self.prefix {
-            // Host and port are known: to read them again takes most of the time.
-            Some(prefix) if path.starts_with('/') && is_plain(&path) => {
-                let mut url = self.url.clone();
-                url.set_path(&[prefix, path.as_str()].concat());
-                url
-            }
-            _ => Url::parse(&[self.text.as_str(), path.as_str()].concat())
-                .map_err(|error| unrenderable(plan, operation, &error.to_string()))?,
-        };
+        let mut url = self
+            .at(&path)
+            .map_err(|error| unrenderable(plan, operation, &error.to_string()))?;
         if !plan.query.is_empty() || !operation.query.is_empty() {
             let mut pairs = url.query_pairs_mut();
             for (name, value) in &plan.query {
@@ -209,6 +197,19 @@ impl Base {
             }
         }
         Ok(url)
+    }
+
+    /// The URL of a path.
+    fn at(&self, path: &str) -> Result<Url, url::ParseError> {
+        match &self.prefix {
+            // Host and port are known: to read them again takes most of the time.
+            Some(prefix) if path.starts_with('/') && is_plain(path) => {
+                let mut url = self.url.clone();
+                url.set_path(&[prefix, path].concat());
+                Ok(url)
+            }
+            _ => Url::parse(&[self.text.as_str(), path].concat()),
+        }
     }
 
     /// A URL that the system sent; only its own origin gets our credentials.
@@ -246,6 +247,14 @@ pub(super) fn unrenderable(plan: &ConnectionPlan, operation: &Operation, what: &
         operation.path.source()
     );
     Failure::new(Class::Permanent, false, text)
+}
+
+/// What a base URL has after its host, when that is only a path.
+fn prefix(text: &str, url: &Url) -> Option<String> {
+    let rest = text.split_once("://")?.1;
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    let plain = url.query().is_none() && url.fragment().is_none() && is_plain(path);
+    plain.then(|| path.to_owned())
 }
 
 /// Whether a text has only what stands in a path as it is (RFC 3986 section 3.3).
@@ -313,5 +322,58 @@ pub(super) fn set_query(url: &mut Url, name: &str, value: &str) {
         pairs.append_pair(name, value);
     } else {
         url.query_pairs_mut().append_pair(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_gives_the_url_that_the_whole_text_gives() {
+        let bases = [
+            "http://host",
+            "https://HOST:443/",
+            "http://127.0.0.1:8080/api",
+            "http://[::1]:1/v1/",
+            "https://h/a%20b/../c",
+            "https://h/api?x=1",
+            "https://h#x",
+            "https://h/a b",
+            "https://h?y",
+            "https://ü.example/p",
+        ];
+        let paths = [
+            "/records/1",
+            "",
+            "/",
+            "//x",
+            "/a/../b",
+            "/%2e%2E/b",
+            "/a;b=1/@:,",
+            "/q?x=1",
+            "/q#f",
+            "/a b ",
+            "/\\b",
+            "/ü\t",
+            "x",
+            ".evil.example/",
+            "@evil.example/",
+            "/a%2Fb",
+            "/.",
+        ];
+        for text in bases {
+            let url = Url::parse(text).unwrap();
+            let base = Base {
+                prefix: prefix(text, &url),
+                url,
+                text: text.to_owned(),
+                headers: HeaderMap::new(),
+            };
+            for path in paths {
+                let whole = Url::parse(&[text, path].concat());
+                assert_eq!(base.at(path), whole, "{text} {path}");
+            }
+        }
     }
 }
