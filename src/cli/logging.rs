@@ -8,11 +8,16 @@ use clap::ValueEnum;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::traces::SpanLayer;
+use crate::telemetry::spans::TARGET;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,22 +39,26 @@ impl LogFormat {
     }
 }
 
-/// Starts logging; the error says what is wrong with the filter.
-pub fn start(filter: &str, format: LogFormat) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => builder
+/// Starts logging, and hands spans to `traces`; the error says what is wrong with the filter.
+pub fn start(filter: &str, format: LogFormat, traces: Option<SpanLayer>) -> Result<(), ParseError> {
+    // Spans for a collector are none for the log: without `traces` each is disabled where it stands.
+    let others = filter_fn(|metadata| metadata.target() != TARGET);
+    let filter = EnvFilter::try_new(filter)?.and(others.with_max_level_hint(LevelFilter::TRACE));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
-            .init(),
-        LogFormat::Json => builder
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Json => lines
             .fmt_fields(JsonFields::new())
             .event_format(Flat)
-            .init(),
-    }
+            .with_filter(filter)
+            .boxed(),
+    };
+    let layers: Vec<SpanLayer> = [lines].into_iter().chain(traces).collect();
+    tracing_subscriber::registry().with(layers).init();
     Ok(())
 }
 

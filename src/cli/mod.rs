@@ -23,6 +23,7 @@ mod signal;
 mod state;
 mod status;
 mod table;
+mod traces;
 mod validate;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ use tracing_subscriber::filter::ParseError;
 pub use deadletters::reasons as dead_letter_reasons;
 use logging::LogFormat;
 pub use output::OutputFormat;
+use traces::Traces;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,14 +88,18 @@ struct Common {
 }
 
 impl Common {
-    /// Starts logging; the error says what is wrong with the filter.
-    fn start_logging(&self, command: &Command) -> Result<(), ParseError> {
+    /// Starts logging, and hands spans to `traces`; the error says what is wrong with the filter.
+    fn start_logging(
+        &self,
+        command: &Command,
+        traces: Option<traces::SpanLayer>,
+    ) -> Result<(), ParseError> {
         let (level, format) = match command {
             Command::Controller(_) => ("info", LogFormat::Json),
             _ => ("warn", LogFormat::of_stderr()),
         };
         let level = self.log.as_deref().unwrap_or(level);
-        logging::start(level, self.log_format.unwrap_or(format))
+        logging::start(level, self.log_format.unwrap_or(format), traces)
     }
 }
 
@@ -138,9 +144,21 @@ fn wait(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = cli.common.start_logging(&cli.command) {
+    // The others only look, and end at once.
+    let (traces, problem) = match cli.command {
+        Command::Run(_) | Command::Controller(_) => match Traces::from_env() {
+            Ok(traces) => (traces, None),
+            Err(problem) => (None, Some(problem)),
+        },
+        _ => (None, None),
+    };
+    let (traces, layer) = traces.unzip();
+    if let Err(error) = cli.common.start_logging(&cli.command, layer) {
         eprintln!("error: --log: {error}");
         return ExitCode::from(2);
+    }
+    if let Some(problem) = problem {
+        tracing::warn!("no traces are exported: {problem}");
     }
     let output = cli.common.output;
     cli.common.again.keep();
@@ -156,6 +174,9 @@ pub fn main() -> ExitCode {
         Command::Crds(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
+    if let Some(traces) = traces {
+        traces.end();
+    }
     match result {
         Ok(exit) => exit.into(),
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,

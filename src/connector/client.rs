@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
+use tracing::{Instrument, Span};
 use url::Url;
 
 use super::auth::Credential;
@@ -23,6 +24,7 @@ use crate::plan::connection::{InjectionPlan, Operation};
 use crate::record::{Class, Failure};
 use crate::telemetry::Answered;
 use crate::telemetry::events::CircuitChanged;
+use crate::telemetry::spans;
 
 /// Redirects that are followed, one after the other.
 const HOPS: u32 = 5;
@@ -135,17 +137,19 @@ impl Connector {
         loop {
             let url = target.as_ref().map_or(&prepared.url, |(url, _)| url);
             let sent = self
-                .attempt(prepared, url, waiting.rejected.as_deref())
+                .attempt(prepared, url, name, waiting.rejected.as_deref())
                 .await;
             let Sent {
                 raw,
                 credential,
                 pass,
                 permit,
+                span,
             } = sent.map_err(|f| self.unanswered(f, prepared, purpose, name))?;
             if raw.status.is_redirection() && purpose.reads() && prepared.method == Method::GET {
                 self.tell(pass, true);
                 inner.meter.answered(Answered::Success);
+                spans::answered(&span, raw.status.as_u16(), Answered::Success);
                 let hops = target.as_ref().map_or(0, |(_, hops)| *hops) + 1;
                 target = Some((self.redirected(&raw, url, hops, name)?, hops));
                 continue;
@@ -167,11 +171,13 @@ impl Connector {
                 inner.limiter.taken();
                 inner.budget.earn();
                 let ignored = verdict == Verdict::Ignored;
-                inner.meter.answered(if ignored {
+                let answer = if ignored {
                     Answered::Ignored
                 } else {
                     Answered::Success
-                });
+                };
+                inner.meter.answered(answer);
+                spans::answered(&span, raw.status.as_u16(), answer);
                 let Raw {
                     status,
                     headers,
@@ -186,6 +192,7 @@ impl Connector {
                 });
             };
             inner.meter.answered(Answered::Failed(class));
+            spans::answered(&span, raw.status.as_u16(), Answered::Failed(class));
             self.tell(pass, !matches!(class, Class::Transient | Class::Ambiguous));
             match class {
                 Class::RateLimited => {
@@ -213,6 +220,7 @@ impl Connector {
         &self,
         prepared: &Prepared,
         url: &Url,
+        name: &str,
         rejected: Option<&Credential>,
     ) -> Result<Sent<'_>, Failure> {
         let inner = &*self.inner;
@@ -238,8 +246,12 @@ impl Connector {
         if prepared.fence.as_ref().is_some_and(|fence| !fence.holds()) {
             return Err(self.cut_off());
         }
+        let plan = &inner.plan;
+        let method = prepared.method.as_str();
+        let span = spans::request(&plan.namespace, &plan.name, method, Some(name), url);
         let begun = Instant::now();
-        let sent = self.send(prepared, url, &credential).await;
+        let sending = self.send(prepared, url, &credential);
+        let sent = sending.instrument(span.clone()).await;
         inner.meter.took(begun.elapsed());
         match sent {
             Ok(raw) => Ok(Sent {
@@ -247,8 +259,10 @@ impl Connector {
                 credential,
                 pass,
                 permit,
+                span,
             }),
             Err(failure) => {
+                spans::unanswered(&span, failure.status, failure.class);
                 inner.meter.answered(Answered::Failed(failure.class));
                 if failure.class == Class::Transient {
                     self.tell(pass, false);
@@ -321,6 +335,7 @@ struct Sent<'a> {
     credential: Arc<Credential>,
     pass: Pass<'a>,
     permit: Permit,
+    span: Span,
 }
 
 /// What one exchange went through so far.

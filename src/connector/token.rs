@@ -11,6 +11,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tracing::Instrument;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -20,6 +21,7 @@ use super::transport::{Raw, Transport};
 use crate::plan::ConnectionPlan;
 use crate::plan::connection::{ClientAuth, Grant, OAuth2Plan, SecretRef};
 use crate::record::{Class, Failure, Fingerprint};
+use crate::telemetry::{Answered, spans};
 
 /// A token is renewed this long before it expires, or a tenth of its life when that is less.
 const EARLY: Duration = Duration::from_secs(60);
@@ -282,15 +284,29 @@ impl Tokens {
     ) -> Result<Value, Failure> {
         let url = Url::parse(url)
             .map_err(|_| self.failure(Class::Configuration, format!("{who} has no usable URL")))?;
-        let answer = transport
-            .send(method, &url, headers, body)
+        let plan = &self.plan;
+        let span = spans::request(&plan.namespace, &plan.name, method.as_str(), None, &url);
+        let sending = transport.send(method, &url, headers, body);
+        let answer = sending
+            .instrument(span.clone())
             .await
             .map_err(|mut failure| {
+                spans::unanswered(&span, failure.status, failure.class);
                 failure.sent = false;
                 failure.status = None;
                 failure.message = format!("{} (at {who})", failure.message);
                 failure
             })?;
+        let status = answer.status.as_u16();
+        let read = self.read_answer(&answer, who);
+        let meant = read.as_ref().err();
+        let meant = meant.map_or(Answered::Success, |failure| Answered::Failed(failure.class));
+        spans::answered(&span, status, meant);
+        read
+    }
+
+    /// The JSON of an answer, or what its status means.
+    fn read_answer(&self, answer: &Raw, who: &str) -> Result<Value, Failure> {
         let status = answer.status.as_u16();
         match status {
             200..=299 => serde_json::from_slice(&answer.body)
@@ -305,7 +321,7 @@ impl Tokens {
             404 | 405 => Err(self.failure(Class::Configuration, format!("{who} answered {status}; check its URL"))),
             _ => Err(self.failure(
                 Class::Authentication,
-                format!("{who} refused the credentials ({status}{}); check the Secrets of spec.auth", error_code(&answer)),
+                format!("{who} refused the credentials ({status}{}); check the Secrets of spec.auth", error_code(answer)),
             )),
         }
     }

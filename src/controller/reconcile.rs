@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::context::Context;
 use super::index::{Kind, Target};
@@ -12,6 +13,7 @@ use super::queue::delay;
 use super::status::show;
 use super::{connection, mapping, sync};
 use crate::telemetry::events::Reconciled;
+use crate::telemetry::spans;
 
 /// Failures in a row, by resource and uid.
 #[derive(Debug, Default)]
@@ -45,11 +47,18 @@ pub async fn run(cx: &Context) {
         metrics
             .queue
             .set(i64::try_from(cx.queue.len()).unwrap_or(i64::MAX));
-        let result = match target.kind {
-            Kind::Connection => connection::reconcile(cx, &target.name).await,
-            Kind::Mapping => mapping::reconcile(cx, &target.name).await.map(|()| None),
-            Kind::Sync => sync::reconcile(cx, &target.name).await,
+        let name = &target.name;
+        let span = spans::reconcile(target.kind.as_str(), &name.namespace, &name.name);
+        let looking = async {
+            match target.kind {
+                Kind::Connection => connection::reconcile(cx, name).await,
+                Kind::Mapping => mapping::reconcile(cx, name).await.map(|()| None),
+                Kind::Sync => sync::reconcile(cx, name).await,
+            }
         };
+        let result = looking.instrument(span.clone()).await;
+        spans::reconciled(&span, result.is_ok());
+        drop(span);
         let failed = result.as_ref().err().map(|problem| {
             let uid = cx.index().entry(&target).map(|e| e.meta.uid.clone());
             let count = cx.failures.add(&target, &uid.unwrap_or_default());

@@ -16,12 +16,13 @@ use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
 
 use super::endpoints::{Endpoint, Endpoints, Name};
 use super::{Admission, Refusal, admit};
 use crate::connector::SecretSource;
 use crate::state::{Store, StoreError};
-use crate::telemetry::Delivery;
+use crate::telemetry::{Delivery, spans};
 use crate::trial::{Bug, planted};
 
 /// Most deliveries under way at once.
@@ -197,10 +198,18 @@ async fn deliver(
     let Some(endpoint) = receiver.inner.endpoints.find(&name) else {
         return receiver.refuse(None, Refusal::Unknown);
     };
-    match receiver.take(&endpoint, request).await {
-        Ok(response) => response,
-        Err(refusal) => receiver.refuse(Some(&endpoint), refusal),
-    }
+    let webhook = &endpoint.plan.name;
+    let span = spans::delivery(&endpoint.namespace, &endpoint.connection, webhook);
+    let taken = receiver.take(&endpoint, request);
+    let (response, refusal) = match taken.instrument(span.clone()).await {
+        Ok(response) => (response, None),
+        Err(refusal) => {
+            let counted = refusal.counted().name();
+            (receiver.refuse(Some(&endpoint), refusal), Some(counted))
+        }
+    };
+    spans::delivered(&span, response.status().as_u16(), refusal);
+    response
 }
 
 /// The whole body, within its bounds.

@@ -1,12 +1,13 @@
-//! What the program tells those who run it: metrics, and the events that are a log line and a metric at once.
-//! Knows no Kubernetes and no store, and sends nothing. Written by `connector`, `worker`, `runtime` and
-//! `controller`, shown by `runtime::serve`.
+//! What the program tells those who run it: metrics, the events that are a log line and a metric at once, and
+//! spans. Knows no Kubernetes and no store, and sends nothing. Written by `connector`, `intake`, `worker`, `runtime`
+//! and `controller`; `runtime::serve` shows the metrics, `cli::traces` exports the spans.
 
 mod connection;
 mod encode;
 pub mod events;
 mod histogram;
 mod metrics;
+pub mod spans;
 mod sync;
 mod table;
 mod webhook;

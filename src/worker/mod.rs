@@ -61,6 +61,7 @@ use crate::pipeline::echo::{Echoes, window};
 use crate::plan::Plan;
 use crate::record::{Failure, Key};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
+use crate::telemetry::spans;
 use crate::trial::{Bug, planted};
 pub use clock::{backoff, now};
 pub use outcome::Way;
@@ -257,7 +258,9 @@ impl Worker {
     pub async fn run(mut self) -> (RunReport, Option<RunError>) {
         // At the level of errors: every line of a run says whose it is, whatever is logged.
         let span = tracing::error_span!("run", sync = %self.session.sync, run = self.session.epoch);
-        let result = self.drive().instrument(span.clone()).await;
+        let traced = spans::run(&self.session.sync, self.session.epoch);
+        let driven = self.drive().instrument(traced.clone());
+        let result = driven.instrument(span.clone()).await;
         if let Err(error) = result {
             self.error.get_or_insert(RunError::Store(error));
         }
@@ -278,7 +281,7 @@ impl Worker {
                 self.error.get_or_insert(RunError::Store(error));
             }
         }
-        span.in_scope(|| self.ended(&report));
+        span.in_scope(|| self.ended(&report, &traced));
         (report, self.error)
     }
 

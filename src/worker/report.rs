@@ -3,28 +3,22 @@
 
 use std::time::Duration;
 
-use crate::state::RunReport;
+use tracing::Span;
+
+use crate::state::{Counts, RunReport};
 use crate::telemetry::Seen;
 use crate::telemetry::events::RunEnded;
+use crate::telemetry::spans;
 
 use super::{Worker, now};
 
 impl Worker {
     /// Shows the live figures, and adds what is new to those of the Sync.
     pub(super) fn show(&mut self) {
-        let (counts, before) = (self.counts, self.metered);
+        let counts = self.counts;
         let progress = &self.setup.progress;
         progress.show(&counts, self.flights.len());
-        let seen = Seen {
-            read: counts.read - before.read,
-            created: counts.created - before.created,
-            updated: counts.updated - before.updated,
-            deleted: counts.deleted - before.deleted,
-            unchanged: counts.unchanged - before.unchanged,
-            skipped: counts.skipped - before.skipped,
-            superseded: counts.superseded - before.superseded,
-            dead: counts.dead - before.dead,
-        };
+        let seen = since(&counts, &self.metered);
         progress.meter().records(seen, self.flights.len() as u64);
         self.metered = counts;
     }
@@ -54,16 +48,19 @@ impl Worker {
     }
 
     /// The run is over.
-    pub(super) fn ended(&mut self, report: &RunReport) {
+    pub(super) fn ended(&mut self, report: &RunReport, span: &Span) {
         self.show();
         let took = report.ended.saturating_sub(report.started).max(0);
+        let outcome = if self.error.is_some() {
+            "Failed"
+        } else {
+            &report.outcome
+        };
+        let all = since(&self.counts, &Counts::default());
+        spans::run_ended(span, outcome, all);
         let ended = RunEnded {
             sync: &self.session.sync,
-            outcome: if self.error.is_some() {
-                "Failed"
-            } else {
-                &report.outcome
-            },
+            outcome,
             took: Duration::from_millis(took.unsigned_abs()),
             message: report.message.as_deref(),
         };
@@ -76,5 +73,19 @@ impl Worker {
         Some(format!(
             "records wait to be tried again; the last failure: {last}"
         ))
+    }
+}
+
+/// What was counted after `before`.
+fn since(counts: &Counts, before: &Counts) -> Seen {
+    Seen {
+        read: counts.read - before.read,
+        created: counts.created - before.created,
+        updated: counts.updated - before.updated,
+        deleted: counts.deleted - before.deleted,
+        unchanged: counts.unchanged - before.unchanged,
+        skipped: counts.skipped - before.skipped,
+        superseded: counts.superseded - before.superseded,
+        dead: counts.dead - before.dead,
     }
 }

@@ -57,3 +57,21 @@ fn alerts_and_page_name_metrics_that_there_are() {
         assert!(listed, "{} is no metric", found.as_str());
     }
 }
+
+#[test]
+fn the_page_lists_the_attributes_of_the_spans_of_the_code() {
+    let code = fs::read_to_string(path("src/telemetry/spans.rs")).unwrap();
+    let page = fs::read_to_string(path("docs/observability.md")).unwrap();
+    let dotted = Regex::new(
+        r#"\b(?:syncline|http|server|url)(?:\.[a-z_]+)+ =|"(?:syncline|error)[.][a-z.]+""#,
+    )
+    .unwrap();
+    let found: Vec<&str> = dotted
+        .find_iter(&code)
+        .map(|found| found.as_str().trim_end_matches(" =").trim_matches('"'))
+        .collect();
+    assert!(found.len() > 20, "the attributes are gone: {found:?}");
+    for name in found {
+        assert!(page.contains(&format!("`{name}`")), "{name} is missing");
+    }
+}

@@ -1,6 +1,8 @@
 //! What the real binary tells those who watch it: figures that agree with its report, in a text that
-//! Prometheus reads, without a secret.
+//! Prometheus reads, and spans for a collector of OpenTelemetry, without a secret.
 
+mod collector;
 mod scrape;
 mod systems;
+mod traces;
 mod watched;

@@ -15,7 +15,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
 /// How long anything is waited for.
 const BOUND: Duration = Duration::from_secs(60);
 
-struct Watched {
+pub struct Watched {
     child: Child,
     address: String,
     log: tokio::sync::mpsc::UnboundedReceiver<String>,
@@ -23,13 +23,15 @@ struct Watched {
 }
 
 impl Watched {
-    async fn start(folder: &Path) -> Self {
+    /// Starts the run, with these variables, and waits until it serves.
+    pub async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = command(
             folder,
             &["run", "--watch", "--metrics-address", "127.0.0.1:0"],
         )
         .args(["--log", "syncline=trace", "--log-format", "json", "-f"])
         .arg(folder.join("manifests.yaml"))
+        .envs(variables.iter().copied())
         .kill_on_drop(true)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -55,7 +57,7 @@ impl Watched {
     }
 
     /// The next line of the log that says this.
-    async fn line_with(&mut self, text: &str) -> Value {
+    pub async fn line_with(&mut self, text: &str) -> Value {
         let next = async {
             loop {
                 let line = self.log.recv().await.expect("it ended before it said so");
@@ -69,6 +71,10 @@ impl Watched {
             Ok(line) => line,
             Err(_) => panic!("{text:?} was not logged"),
         }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Scrapes until `series` has this value.
@@ -89,7 +95,7 @@ impl Watched {
     }
 }
 
-fn command(folder: &Path, args: &[&str]) -> Command {
+pub fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncline"));
     command.args(args).arg("--state").arg(folder.join("state"));
     command
@@ -109,7 +115,7 @@ async fn what_is_scraped_is_what_happened_and_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let manifests = systems::manifests(port);
     std::fs::write(folder.path().join("manifests.yaml"), manifests).unwrap();
-    let mut watched = Watched::start(folder.path()).await;
+    let mut watched = Watched::start(folder.path(), &[]).await;
 
     let dead = RECORDS / 10;
     let reason = of_sync("dead_letters", r#",reason="Permanent""#);
@@ -182,8 +188,8 @@ async fn what_is_scraped_is_what_happened_and_holds_no_secret() {
 }
 
 /// Ends the run as Ctrl-C does, and reads its log to the end.
-async fn stop(watched: &mut Watched) {
-    let pid = watched.child.id().unwrap().to_string();
+pub async fn stop(watched: &mut Watched) {
+    let pid = watched.pid().to_string();
     let kill = Command::new("kill").args(["-INT", &pid]).status().await;
     assert!(kill.unwrap().success());
     let ended = tokio::time::timeout(BOUND, watched.child.wait()).await;
