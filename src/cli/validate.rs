@@ -9,6 +9,7 @@ use super::manifest::{Finding, Loaded, load};
 use super::output::{OutputFormat, print, print_json};
 use super::secrets::{Secrets, missing};
 use super::{Exit, Manifests};
+use crate::plan::connection::Operation;
 use crate::plan::{Checked, Guarantee, Guarantees, Plan, Problem, ResourceName, Severity, check};
 use crate::record::SyncName;
 
@@ -78,6 +79,9 @@ struct Checkmark {
     /// What can be promised about each operation of a Sync.
     #[serde(skip_serializing_if = "Option::is_none")]
     guarantees: Option<Guarantees>,
+    /// How a Sync learns what has changed, where that is not its source's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<String>,
     /// How many tests of a Mapping were run.
     #[serde(skip_serializing_if = "Option::is_none")]
     tests: Option<usize>,
@@ -128,6 +132,7 @@ impl Report {
                         _ => !problems.iter().any(wrong),
                     },
                     guarantees: plan.map(|p: &Plan| p.guarantees),
+                    changes: plan.and_then(changes),
                     tests: tests.get(name).copied().filter(|_| kind == "Mapping"),
                 }
             })
@@ -183,11 +188,35 @@ impl Checkmark {
             _ => String::new(),
         };
         let mut lines = vec![format!("ok {kind}/{name}{tests}")];
+        let changes = self.changes.as_ref();
+        lines.extend(changes.map(|changes| format!("   changes: {changes}")));
         if let Some(guarantees) = self.guarantees {
             lines.extend(explain(guarantees));
         }
         lines
     }
+}
+
+/// What a Sync reads to learn what has changed, where its source has a feed for that.
+fn changes(plan: &Plan) -> Option<String> {
+    let object = &plan.source.object;
+    let feed = object.changes.as_ref()?;
+    let request = |operation: &Operation| {
+        let path = operation.path.source();
+        format!("{} {path}", operation.method)
+    };
+    let each = match (
+        &object.get,
+        feed.routes.iter().all(|r| r.route.record.is_some()),
+    ) {
+        (Some(get), false) => format!(", then {} for each record", request(get)),
+        _ => String::new(),
+    };
+    let list = match plan.trigger.full_refresh {
+        Some(_) => "the list is read at first and by trigger.fullRefresh",
+        None => "the list is read at first only, since there is no trigger.fullRefresh",
+    };
+    Some(format!("{}{each}; {list}", request(&feed.list.request)))
 }
 
 /// Each operation that a Sync uses, its guarantee and what that means.

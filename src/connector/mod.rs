@@ -113,6 +113,9 @@ pub struct ScanStart {
     pub token: Option<String>,
     /// Position after the last committed page, to go on with an interrupted scan.
     pub resume: Option<Value>,
+    /// Reads the object's `changes` instead of its list. A feed that has forgotten where it is to be read from is
+    /// not read from its beginning: it fails with [`crate::record::Class::Gone`].
+    pub feed: bool,
 }
 
 /// What each parent's list was read up to. A parent is named by a hash of what is used of it.
@@ -263,7 +266,7 @@ impl Connector {
         self.inner.circuit.blocked_for(Instant::now())
     }
 
-    /// Reads the object's list from `start`.
+    /// Reads the object's list, or its feed of changes, from `start`.
     pub fn pages(&self, object: Arc<ObjectPlan>, start: ScanStart) -> PageReader {
         PageReader::new(self.clone(), object, start)
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Refusal;
 use super::signature::verify;
 use crate::expression::Variable;
-use crate::plan::connection::{RoutePlan, WebhookPlan};
+use crate::plan::connection::{Named, RoutePlan, WebhookPlan};
 use crate::record::{Fingerprint, Key};
 use crate::state::{Delivered, Notice};
 
@@ -98,50 +98,20 @@ fn event_id(
 
 /// What an event says, by every route that matches.
 fn notices(webhook: &WebhookPlan, event: &[Variable<'_>]) -> Vec<Notice> {
-    let matches = |route: &&RoutePlan| {
-        route
-            .when
-            .as_ref()
-            .is_none_or(|when| when.test(event).unwrap_or(false))
+    let routes = webhook.routes.iter().filter(|route| route.matches(event));
+    let notice = |route: &RoutePlan| {
+        let object = route.object.clone();
+        match route.read(event, &format!("the webhook's route to {object}")) {
+            Ok(Named { key, record }) => Notice {
+                object,
+                key,
+                record,
+                problem: None,
+            },
+            Err(problem) => broken(webhook, route, event, problem),
+        }
     };
-    webhook
-        .routes
-        .iter()
-        .filter(matches)
-        .map(|route| {
-            notice(route, event).unwrap_or_else(|problem| broken(webhook, route, event, problem))
-        })
-        .collect()
-}
-
-/// Which record an event speaks of, by one route; the error says why that cannot be told.
-fn notice(route: &RoutePlan, event: &[Variable<'_>]) -> Result<Notice, String> {
-    let values = route
-        .key
-        .iter()
-        .map(|(name, path)| (name.as_str(), path.get(event)));
-    let key = Key::from_values(values).map_err(|e| {
-        let object = &route.object;
-        format!("the event names no record: {e}; check key of the webhook's route to {object}")
-    })?;
-    let record = match &route.record {
-        None => None,
-        Some(path) => match path.get(event) {
-            Some(record @ Value::Object(_)) => Some(Bytes::from(record.to_string())),
-            _ => {
-                return Err(format!(
-                    "the event holds no record at {}.{}; check record of the webhook's route to {}",
-                    path.variable, path.path, route.object
-                ));
-            }
-        },
-    };
-    Ok(Notice {
-        object: route.object.clone(),
-        key,
-        record,
-        problem: None,
-    })
+    routes.map(notice).collect()
 }
 
 /// An event that speaks of no record that can be told: for a person to look at. Of several events in one body each

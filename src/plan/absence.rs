@@ -1,6 +1,7 @@
 //! Whether records that a source's list does not show any more count as deleted, and whether its scans can tell.
 //! Pure. Called by `plan::sync`; asked by `worker`.
 
+use super::connection::{ChangesPlan, ListPlan};
 use super::validate::SyncChecker;
 use super::{Backfill, Endpoint, ObjectPlan, Plan, WritePlan};
 
@@ -10,10 +11,19 @@ impl Plan {
         looks(&self.source.object, &self.write)
     }
 
+    /// Whether others than the list tell of records, perhaps late.
+    pub fn is_told(&self) -> bool {
+        self.webhook.is_some() || self.source.object.changes.is_some()
+    }
+
     /// Whether a scan reads the list from end to end; `full`: it reads everything, whatever the cursor says.
     pub fn reads_everything(&self, full: bool) -> bool {
-        let list = self.source.object.list.as_ref();
-        let whole = list.is_some_and(|list| full || !list.goes_on());
+        let object = &self.source.object;
+        let goes_on = |list: &ListPlan| list.goes_on() || object.changes.is_some();
+        let whole = object
+            .list
+            .as_ref()
+            .is_some_and(|list| full || !goes_on(list));
         whole && !matches!(self.backfill, Backfill::Since(_))
     }
 }
@@ -57,14 +67,20 @@ pub(super) fn check_absence(
         );
         checker.error("spec.source.object", problem);
     }
-    if list.goes_on() && !refreshes {
+    let changes = source.object.changes.as_ref();
+    if (list.goes_on() || changes.is_some()) && !refreshes {
         let problem = format!(
-            "a scan of {object} reads what has changed (list.cursor), and only a full refresh can tell which records \
-             are absent: add trigger.fullRefresh"
+            "a scan of {object} reads what has changed ({}), and only a full refresh can tell which records \
+             are absent: add trigger.fullRefresh",
+            match changes {
+                Some(_) => "changes",
+                None => "list.cursor",
+            }
         );
-        match source.object.deleted {
-            Some(_) => checker.warning("spec.trigger", problem),
-            None => checker.error("spec.trigger", problem),
+        let told = changes.is_some_and(ChangesPlan::tells_deleted);
+        match source.object.deleted.is_some() || told {
+            true => checker.warning("spec.trigger", problem),
+            false => checker.error("spec.trigger", problem),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::connection::ChangesPlan;
 use super::validate::SyncChecker;
 use super::{Amount, Endpoint, WritePlan};
 use crate::api::connection::Method;
@@ -147,16 +148,20 @@ pub(super) fn check_removals(
             "no record can leave without source.where: add it, or remove onLeave",
         );
     }
-    let told =
-        source.object.deleted.is_some() || source.object.list.as_ref().is_none_or(|l| l.absent);
+    let object = &source.object;
+    let changes = object.changes.as_ref();
+    let told = object.deleted.is_some()
+        || object.list.as_ref().is_none_or(|list| list.absent)
+        || changes.is_some_and(ChangesPlan::tells_deleted);
     if !told && !plans.on_delete.is_ignore() {
         checker.error(
             "spec.write.onDelete",
             format!(
                 "nothing tells that a record of object {:?} of {} was deleted: say there by `deleted` what a tombstone \
-                 looks like, or by `list.absent: Deleted` that a record which the list does not show any more was deleted",
-                source.object.name,
-                source.connection.resource()
+                 looks like, {}or by `list.absent: Deleted` that a record which the list does not show any more was deleted",
+                object.name,
+                source.connection.resource(),
+                changes.map_or("", |_| "by a route of `changes` with `use: Deleted` which entries say it, "),
             ),
         );
     }

@@ -110,6 +110,7 @@ mod tests {
             started: 5,
             full: false,
             first: false,
+            feed: None,
             max_seen: None,
             position: None,
         });

@@ -58,6 +58,9 @@ pub struct SyncState {
     pub refreshed: Option<Millis>,
     /// How far the notices of the source's webhook have been taken.
     pub inbox: Option<InboxPosition>,
+    /// How far the source's feed of changes has been taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<FeedPosition>,
     /// Number of the next segment.
     pub next_segment: u64,
     pub last_run: Option<RunReport>,
@@ -97,6 +100,22 @@ pub struct InboxPosition {
     pub after: u64,
 }
 
+/// How far a Sync has come in its source's feed of changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedPosition {
+    /// Fingerprint of the feed that this is about.
+    pub feed: String,
+    /// Field cursor: every entry up to here was taken.
+    #[serde(default)]
+    pub watermark: Option<Moment>,
+    /// Token cursor: what the next scan begins with.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// Start of the last scan that read the feed to its end.
+    pub read: Millis,
+}
+
 /// A scan that is not finished; survives a crash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,6 +125,9 @@ pub struct Scan {
     pub full: bool,
     /// First scan ever of this Sync: `backfill` applies.
     pub first: bool,
+    /// It reads the source's feed of changes that has this fingerprint, and not the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
     /// The largest cursor value seen so far.
     pub max_seen: Option<Moment>,
     /// Where to go on after the last committed page.

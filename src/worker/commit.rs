@@ -6,9 +6,11 @@ use futures::future::BoxFuture;
 
 use crate::pipeline::route::{Step, route};
 use crate::plan::{Guarantee, Plan};
-use crate::state::{Change, StoreError};
+use crate::state::{Change, StoreError, mark};
 use crate::trial::{Bug, planted};
 
+use super::crash::{Boundary, pass};
+use super::page::Batch;
 use super::{Event, Worker};
 
 impl Worker {
@@ -50,6 +52,81 @@ impl Worker {
             true => self.setup.store.commit_soon(&self.session, changes),
             false => self.commit(changes),
         }
+    }
+
+    /// T1 of a page; `told`: the position in the inbox has moved.
+    pub(super) fn commit_page(
+        &mut self,
+        mut batch: Batch,
+        bytes: usize,
+        ended: Option<Option<String>>,
+        told: bool,
+    ) {
+        if !batch.added.is_empty() {
+            self.state.next_segment += 1;
+            let carries_t2 = carries_t2(self.plan());
+            let states: Vec<u8> = batch
+                .added
+                .iter()
+                .map(|id| {
+                    let flight = self.flights.get(*id);
+                    if carries_t2 && flight.base.target.is_none() {
+                        mark::CREATING
+                    } else {
+                        mark::PENDING
+                    }
+                })
+                .collect();
+            let body = crate::state::segment::encode(
+                batch.added.iter().map(|id| &self.flights.get(*id).entry),
+            );
+            batch.changes.push(Change::Segment {
+                number: batch.number,
+                body,
+                states: states.clone(),
+            });
+            self.flights.add_segment(batch.number, states, bytes);
+        }
+        let marks = std::mem::take(&mut self.dirty_segments);
+        batch.changes.extend(self.flights.marks(&marks));
+        let last = ended.is_some();
+        match ended {
+            Some(token) => batch.changes.extend(self.end_scan(token)),
+            None if told || !batch.changes.is_empty() || self.state_is_old() => {
+                batch
+                    .changes
+                    .push(Change::State(Box::new(self.state.clone())));
+            }
+            None => {}
+        }
+        if batch.changes.is_empty() {
+            return self.pages -= 1;
+        }
+        // What has no flight is only known to the store: the next page is looked up when it is there.
+        let filed = batch
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Exception(_)));
+        self.judging |= filed;
+        if planted(Bug::CursorBeforeOutbox) {
+            let cursor = self.commit(vec![Change::State(Box::new(self.state.clone()))]);
+            self.push(async move { cursor.await.map(|()| Event::Committed(Vec::new(), 0)) });
+        }
+        pass(Boundary::BeforeT1);
+        let soon = !filed && !told && !last && self.has_enough();
+        let commit = self.commit_when(soon, batch.changes);
+        let parents = last.then(|| self.end_parents());
+        let added = batch.added;
+        self.push(async move {
+            commit.await?;
+            if let Some(parents) = parents {
+                parents.await?;
+            }
+            Ok(match filed {
+                true => Event::Filed(added),
+                false => Event::Committed(added, 1),
+            })
+        });
     }
 }
 

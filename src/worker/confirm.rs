@@ -10,7 +10,7 @@ use crate::expression::Expression;
 use crate::plan::ObjectPlan;
 use crate::record::{Class, Failure, Key};
 
-use super::inbox::id_of;
+use super::fetch::id_of;
 
 /// Most records asked for at once.
 const MOST_READS: usize = 8;

@@ -14,6 +14,8 @@ use crate::plan::Plan;
 use crate::record::{Key, Moment, Removal};
 use crate::state::{Known, Session, Store, StoreError};
 
+use super::confirm::last_word;
+use super::feed::Entries;
 use super::filter::KeyFilter;
 use super::now;
 use super::prepare::{Prepared, find_links, prepare};
@@ -48,6 +50,11 @@ pub enum Origin {
     Inbox {
         after: u64,
         broken: Vec<(Bytes, String)>,
+    },
+    /// The source's feed of changes; `ended` as of a scan.
+    Feed {
+        ended: Option<Option<String>>,
+        entries: Entries,
     },
     /// The list does not have them, and `get` neither.
     Absent,
@@ -89,6 +96,20 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    fn gone(seen: Seen) -> Self {
+        Self {
+            seen,
+            known: Known::default(),
+            standing: Some(Standing::Absent),
+            prepared: None,
+        }
+    }
+
+    /// Whether it is not a record but word that there is none any more.
+    pub fn is_gone(&self) -> bool {
+        self.standing == Some(Standing::Absent)
+    }
+
     /// Whether the record takes part. What cannot be parsed does, and becomes a dead letter.
     pub fn standing(&mut self, plan: &Plan) -> Standing {
         let (seen, deleted) = (&self.seen, plan.source.object.deleted.as_ref());
@@ -150,6 +171,7 @@ pub fn begin(
         let broken = match &mut origin {
             Origin::Scan { .. } | Origin::Absent => Vec::new(),
             Origin::Inbox { broken, .. } => std::mem::take(broken),
+            Origin::Feed { entries, .. } => std::mem::take(&mut entries.broken),
         };
         let mut digest = Digest {
             records: Vec::with_capacity(page.records.len()),
@@ -183,6 +205,18 @@ pub fn begin(
                 Err(broken) => digest.broken.push(broken),
             }
         }
+        if let Origin::Feed { entries, .. } = &mut digest.origin {
+            // Of a feed, the cursor is about the entries.
+            digest.max_seen = entries.max_seen.take();
+            digest.undated = entries.undated;
+            for key in std::mem::take(&mut entries.gone) {
+                let last = last_word(&plan.source.object, &key);
+                // A record of nothing but its key has one.
+                if let Ok((seen, _)) = see(&plan, last, false) {
+                    digest.records.push(Candidate::gone(seen));
+                }
+            }
+        }
         if eager && plan.lookups.is_empty() {
             let Digest { records, links, .. } = &mut digest;
             records.iter_mut().for_each(|c| c.map(&plan, links));
@@ -212,9 +246,7 @@ pub async fn finish(
             digest.records[at].known = known;
         }
     }
-    let unmapped = |c: &Candidate| {
-        c.prepared.is_none() && !c.is_known() && c.standing != Some(Standing::Absent)
-    };
+    let unmapped = |c: &Candidate| c.prepared.is_none() && !c.is_known() && !c.is_gone();
     if !plan.lookups.is_empty() {
         let mut wanted = Vec::new();
         for candidate in digest.records.iter().filter(|c| unmapped(c)) {

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use crate::connector::Page;
 use crate::pipeline::observe::Newest;
+use crate::plan::connection::ChangesPlan;
 use crate::record::Key;
 
 use super::digest::{self, Candidate, Digest, Origin};
 use super::prepare::newest_known;
-use super::{Event, Worker, inbox};
+use super::{Event, Worker, fetch};
 
 /// Most records read at once.
 const MOST_READS: usize = 8;
@@ -22,10 +23,10 @@ impl Worker {
     /// The keys of a page's records that differ from what is known, have no order, and may be older.
     pub(super) fn doubtful(&self, page: &Digest) -> Vec<Key> {
         let absent = matches!(page.origin, Origin::Absent);
-        if page.reread || absent || self.inbox.is_none() {
+        let told = self.holds_payloads(page);
+        if page.reread || absent || (self.inbox.is_none() && !told) {
             return Vec::new();
         }
-        let told = self.holds_payloads(page);
         let mut seen = HashSet::new();
         let doubtful = page.records.iter().filter(|candidate| {
             let key = &candidate.seen.key;
@@ -42,15 +43,23 @@ impl Worker {
         keys
     }
 
-    /// Whether a page holds records that a webhook carried: they come in any order, and only their versions
-    /// say which is the newer one. Where there is no `get`, the last one told counts until the next scan.
+    /// Whether a page holds records that a webhook or a feed carried: they come in any order, and only their
+    /// versions say which is the newer one. Where there is no `get`, the last one told counts until the next scan.
     fn holds_payloads(&self, page: &Digest) -> bool {
         let plan = self.plan();
-        let carried = plan
-            .webhook
-            .as_ref()
-            .is_some_and(|webhook| webhook.routes.iter().any(|route| route.record.is_some()));
-        carried && plan.source.object.get.is_some() && matches!(page.origin, Origin::Inbox { .. })
+        let object = &plan.source.object;
+        let carried = match page.origin {
+            Origin::Inbox { .. } => plan
+                .webhook
+                .as_ref()
+                .is_some_and(|webhook| webhook.routes.iter().any(|route| route.record.is_some())),
+            Origin::Feed { .. } => object
+                .changes
+                .as_ref()
+                .is_some_and(ChangesPlan::holds_records),
+            Origin::Scan { .. } | Origin::Absent => false,
+        };
+        carried && object.get.is_some()
     }
 
     /// Whether a record differs from the newest version known and neither says which is the newer one.
@@ -83,13 +92,14 @@ impl Worker {
         let exceptions = self.has_exceptions;
         self.push(async move {
             let object = &plan.source.object;
-            let mut answers: HashMap<Key, Option<Bytes>> = HashMap::with_capacity(keys.len());
+            let mut answers: HashMap<Key, Result<Option<Bytes>, ()>> =
+                HashMap::with_capacity(keys.len());
             let mut failed = false;
             let reads = keys.into_iter().map(|key| {
                 let source = source.clone();
                 async move {
                     let found = match object.get {
-                        Some(_) => inbox::read(&source, object, &key).await.map_err(|_| ()),
+                        Some(_) => fetch::read(&source, object, &key).await.map_err(|_| ()),
                         None => Err(()),
                     };
                     (key, found)
@@ -98,25 +108,36 @@ impl Worker {
             let mut reads = futures::stream::iter(reads).buffered(MOST_READS);
             while let Some((key, found)) = reads.next().await {
                 failed |= found.is_err();
-                answers.insert(key, found.unwrap_or_default());
+                answers.insert(key, found);
             }
             drop(reads);
-            // What stands in the page several times is there once now.
-            let records = page.records.into_iter().filter_map(|candidate| {
+            let (mut records, mut gone) = (Vec::with_capacity(page.records.len()), Vec::new());
+            for candidate in page.records {
                 match answers.get_mut(&candidate.seen.key) {
-                    Some(answer) => answer.take(),
-                    None => Some(candidate.seen.bytes),
+                    // What stands in the page several times is there once now.
+                    Some(Ok(answer)) => match answer.take() {
+                        Some(record) => records.push(record),
+                        None if candidate.is_gone() => gone.push(candidate.seen.key),
+                        None => {}
+                    },
+                    Some(Err(())) => {}
+                    None if candidate.is_gone() => gone.push(candidate.seen.key),
+                    None => records.push(candidate.seen.bytes),
                 }
-            });
+            }
+            let mut origin = page.origin;
+            if let Origin::Feed { entries, .. } = &mut origin {
+                entries.gone = gone;
+            }
             let again = Page {
-                records: records.collect(),
+                records,
                 position: page.position,
                 last: false,
                 token: None,
                 parents: Vec::new(),
                 ignored: 0,
             };
-            let begun = digest::begin(plan.clone(), again, page.origin, began, false);
+            let begun = digest::begin(plan.clone(), again, origin, began, false);
             let mut digest = digest::finish(plan, store, session, begun, exceptions, None).await?;
             digest.broken.extend(page.broken);
             digest.max_seen = page.max_seen;

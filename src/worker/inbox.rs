@@ -1,27 +1,22 @@
 //! What the source told through a webhook joins the pages of scans: hints are fetched, payloads are taken
 //! as they are, and both are judged by the same rules. The position moves with T1.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::connector::{Connector, Page};
 use crate::plan::ObjectPlan;
-use crate::record::{Class, Failure, Key, TargetId};
+use crate::record::{Class, Failure};
 use crate::state::{Change, InboxPosition, Notice, StoreError};
 
 use super::digest::Origin;
+use super::fetch::{Fetched, Hint, fetch};
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, News, Worker, backoff, now};
 
 /// Most notices taken at once.
 const MOST_NOTICES: usize = 200;
-
-/// Most records fetched at once.
-const MOST_FETCHES: usize = 8;
 
 /// How often the store is asked without having been told: another process may have received something.
 const POLL: Duration = Duration::from_secs(1);
@@ -49,8 +44,7 @@ pub struct Inbox {
 
 /// Notices with their records.
 pub struct Told {
-    records: Vec<Bytes>,
-    broken: Vec<(Bytes, String)>,
+    fetched: Fetched,
     after: u64,
     /// There may be more.
     more: bool,
@@ -145,7 +139,7 @@ impl Worker {
         let began = self.recency.begin();
         self.push(async move {
             let notices = store.inbox(&connection, after, MOST_NOTICES).await?;
-            let told = fetch(&source, &object, notices, after).await;
+            let told = follow(&source, &object, notices, after).await;
             Ok(Event::Told(began, told))
         });
         self.prune_inbox();
@@ -189,7 +183,7 @@ impl Worker {
         }
         self.pages += 1;
         let page = Page {
-            records: told.records,
+            records: told.fetched.records,
             position: Value::Null,
             last: false,
             token: None,
@@ -198,7 +192,7 @@ impl Worker {
         };
         let origin = Origin::Inbox {
             after: told.after,
-            broken: told.broken,
+            broken: told.fetched.broken,
         };
         self.look_up(page, origin, began);
     }
@@ -236,78 +230,32 @@ impl Worker {
     }
 }
 
-/// The records that the notices speak of. A record that isn't there (404) says nothing: it is no tombstone.
-async fn fetch(
+/// What the notices speak of this object's records.
+async fn follow(
     source: &Connector,
     object: &ObjectPlan,
     notices: Vec<(u64, Notice)>,
     after: u64,
 ) -> Result<Told, Failure> {
     let more = notices.len() == MOST_NOTICES;
-    let mut told = Told {
-        records: Vec::new(),
-        broken: Vec::new(),
-        after: notices.last().map_or(after, |(number, _)| *number),
-        more,
-    };
-    let mut wanted = Vec::new();
-    let mut seen = HashSet::new();
-    for (_, notice) in notices {
-        if notice.object != object.name {
-            continue;
-        }
-        match (notice.record, notice.problem) {
-            (record, Some(problem)) => told.broken.push((record.unwrap_or_default(), problem)),
-            (Some(record), None) => told.records.push(record),
-            (None, None) => {
-                if seen.insert(notice.key.clone()) {
-                    wanted.push(notice.key);
-                }
-            }
-        }
-    }
-    let fetches = wanted.into_iter().map(|key| async move {
-        let found = read(source, object, &key).await;
-        (key, found)
-    });
-    let mut fetches = futures::stream::iter(fetches).buffered(MOST_FETCHES);
-    while let Some((key, found)) = fetches.next().await {
-        match found {
-            Ok(Some(record)) => told.records.push(record),
-            Ok(None) => {}
-            Err(failure) if matches!(failure.class, Class::Permanent | Class::Forbidden) => {
-                let hint = Bytes::from(json!({"key": key.as_str()}).to_string());
-                told.broken
-                    .push((hint, format!("the record cannot be fetched: {failure}")));
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    Ok(told)
-}
-
-/// What the source is asked with for the record of this key.
-pub(super) fn id_of(object: &ObjectPlan, key: &Key) -> Option<TargetId> {
-    let mut parts: Vec<Value> = key
-        .parts(object.key.len())
+    let after = notices.last().map_or(after, |(number, _)| *number);
+    let ours = notices
         .into_iter()
-        .map(Value::from)
-        .collect();
-    match parts.len() {
-        1 => parts.pop().and_then(|part| TargetId::from_value(&part)),
-        _ => TargetId::from_value(&Value::Array(parts)),
-    }
-}
-
-/// One record of the source by its key, as text.
-pub(super) async fn read(
-    source: &Connector,
-    object: &ObjectPlan,
-    key: &Key,
-) -> Result<Option<Bytes>, Failure> {
-    let Some(id) = id_of(object, key) else {
-        return Ok(None);
-    };
-    let found = source.get(object, &id).await?;
-    Ok(found.map(|found| Bytes::from(found.record.to_string())))
+        .filter(|(_, notice)| notice.object == object.name);
+    let hints = ours.map(|(_, notice)| match (notice.record, notice.problem) {
+        (record, Some(problem)) => Hint::Broken {
+            said: record.unwrap_or_default(),
+            problem,
+        },
+        (Some(record), None) => Hint::Record(record),
+        (None, None) => Hint::Fetch {
+            key: notice.key,
+            deleted: false,
+        },
+    });
+    Ok(Told {
+        fetched: fetch(source, object, hints.collect()).await?,
+        after,
+        more,
+    })
 }

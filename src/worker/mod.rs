@@ -13,6 +13,8 @@ mod doubt;
 mod echo;
 mod errors;
 mod event;
+mod feed;
+mod fetch;
 mod filter;
 mod flight;
 mod guard;

@@ -14,8 +14,6 @@ use crate::trial::{Bug, planted};
 use tokio::time::Instant;
 
 use super::absence::Gap;
-use super::commit::carries_t2;
-use super::crash::{Boundary, pass};
 use super::digest::{self, Candidate, Digest, Origin, Standing};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
 use super::prepare::{Prepared, broken, newest_known, seen_link, touched};
@@ -27,8 +25,8 @@ use super::{Event, Worker};
 /// What a page adds to the store and to the flights.
 #[derive(Default)]
 pub(super) struct Batch {
-    number: u64,
-    added: Vec<FlightId>,
+    pub number: u64,
+    pub added: Vec<FlightId>,
     pub changes: Vec<Change>,
 }
 
@@ -83,7 +81,7 @@ impl Worker {
         for mut candidate in page.records {
             if absent && self.was_seen(&candidate.seen.key) {
                 continue;
-            } else if !absent {
+            } else if !candidate.is_gone() {
                 self.note_seen(&mut candidate, scanned, &mut batch);
             }
             if self.inbox.is_some() {
@@ -104,10 +102,11 @@ impl Worker {
         self.flights.drop_settled();
         self.recency.end(page.began);
         let told = matches!(page.origin, Origin::Inbox { .. });
+        let fed = matches!(page.origin, Origin::Feed { .. });
         let ended = match page.origin {
-            Origin::Scan { ended } => {
+            Origin::Scan { ended } | Origin::Feed { ended, .. } => {
                 self.incomplete |= page.incomplete;
-                self.note_page(page.position, page.max_seen);
+                self.note_page(fed, page.position, page.max_seen);
                 ended
             }
             Origin::Inbox { after, .. } => {
@@ -118,81 +117,6 @@ impl Worker {
         };
         self.commit_page(batch, page.bytes, ended, told);
         self.judge_next();
-    }
-
-    /// `told`: the position in the inbox has moved.
-    fn commit_page(
-        &mut self,
-        mut batch: Batch,
-        bytes: usize,
-        ended: Option<Option<String>>,
-        told: bool,
-    ) {
-        if !batch.added.is_empty() {
-            self.state.next_segment += 1;
-            let carries_t2 = carries_t2(self.plan());
-            let states: Vec<u8> = batch
-                .added
-                .iter()
-                .map(|id| {
-                    let flight = self.flights.get(*id);
-                    if carries_t2 && flight.base.target.is_none() {
-                        mark::CREATING
-                    } else {
-                        mark::PENDING
-                    }
-                })
-                .collect();
-            let body = crate::state::segment::encode(
-                batch.added.iter().map(|id| &self.flights.get(*id).entry),
-            );
-            batch.changes.push(Change::Segment {
-                number: batch.number,
-                body,
-                states: states.clone(),
-            });
-            self.flights.add_segment(batch.number, states, bytes);
-        }
-        let marks = std::mem::take(&mut self.dirty_segments);
-        batch.changes.extend(self.flights.marks(&marks));
-        let last = ended.is_some();
-        match ended {
-            Some(token) => batch.changes.extend(self.end_scan(token)),
-            None if told || !batch.changes.is_empty() || self.state_is_old() => {
-                batch
-                    .changes
-                    .push(Change::State(Box::new(self.state.clone())));
-            }
-            None => {}
-        }
-        if batch.changes.is_empty() {
-            return self.pages -= 1;
-        }
-        // What has no flight is only known to the store: the next page is looked up when it is there.
-        let filed = batch
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::Exception(_)));
-        self.judging |= filed;
-        if planted(Bug::CursorBeforeOutbox) {
-            let cursor = self.commit(vec![Change::State(Box::new(self.state.clone()))]);
-            self.push(async move { cursor.await.map(|()| Event::Committed(Vec::new(), 0)) });
-        }
-        pass(Boundary::BeforeT1);
-        let soon = !filed && !told && !last && self.has_enough();
-        let commit = self.commit_when(soon, batch.changes);
-        let parents = last.then(|| self.end_parents());
-        let added = batch.added;
-        self.push(async move {
-            commit.await?;
-            if let Some(parents) = parents {
-                parents.await?;
-            }
-            Ok(match filed {
-                true => Event::Filed(added),
-                false => Event::Committed(added, 1),
-            })
-        });
     }
 
     fn judge(

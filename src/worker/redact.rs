@@ -9,7 +9,7 @@ use crate::plan::{ObjectPlan, Plan};
 use crate::record::{Failure, Key};
 use crate::state::{Detail, Entry, Exception};
 
-use super::inbox;
+use super::fetch;
 
 /// Takes out of a new dead letter what nobody is to see; does nothing to another exception.
 pub fn redact(plan: &Plan, exception: &mut Exception) {
@@ -79,7 +79,7 @@ pub async fn read_again(
     if object.get.is_none() {
         return Err(Unread::Never("the source object has no get"));
     }
-    match inbox::read(source, object, key).await {
+    match fetch::read(source, object, key).await {
         Ok(Some(record)) => Ok(record),
         Ok(None) => Err(Unread::Never(
             "the source does not have the record any more",

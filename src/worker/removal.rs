@@ -68,8 +68,8 @@ impl Worker {
                 if known.exception.is_some() {
                     batch.changes.push(Change::Resolved(entry.key.clone()));
                 }
-                // What a webhook tells may come late: without this it would be taken for something new.
-                if removal != Removal::Left && (newest.is_some() || plan.webhook.is_some()) {
+                // What a webhook or a feed tells may come late: without this it would be taken for something new.
+                if removal != Removal::Left && (newest.is_some() || plan.is_told()) {
                     let link = removed_link(&away(entry), Way::Unlinked);
                     batch.changes.push(Change::Link(link));
                 }

@@ -15,15 +15,30 @@ use tokio::time::Instant;
 
 use super::absence::Gap;
 use super::digest::Origin;
+use super::feed::{self, Entries};
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
 
 /// The reader of the scan under way.
 pub struct Reading {
     reader: PageReader,
+    course: Course,
     pub last: bool,
     pub token: Option<String>,
     /// When the request for the page under way began.
     began: Instant,
+    /// What the page of a feed said beside its records.
+    entries: Entries,
+    /// The latest moment of a feed that is read ahead.
+    pub latest: Option<Moment>,
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    List,
+    /// The feed of changes, to learn where it ends: the list follows.
+    Ahead,
+    Feed,
 }
 
 /// Parents of a `forEach` that are remembered; those beyond begin at the cursor's `start` in each scan.
@@ -53,8 +68,15 @@ impl Worker {
             && self.flights.bytes() < MOST_BYTES;
         if room && let Some(mut reading) = self.reading.take() {
             reading.began = self.recency.begin();
+            let (source, object) = (self.setup.source.clone(), self.plan().source.object.clone());
             self.push(async move {
-                let page = reading.reader.next().await;
+                let mut page = reading.reader.next().await;
+                if let (Course::Feed, Ok(Some(entries))) = (reading.course, &mut page) {
+                    match feed::follow(&source, &object, entries).await {
+                        Ok(told) => reading.entries = told,
+                        Err(failure) => page = Err(failure),
+                    }
+                }
                 Ok(Event::Page(reading, page))
             });
         }
@@ -70,35 +92,73 @@ impl Worker {
             .full_refresh
             .as_ref()
             .is_some_and(|full| full.is_due(self.state.refreshed, started));
-        let full = std::mem::take(&mut self.full) || due_full;
-        // An interrupted scan goes on where it was, unless everything is to be read now.
+        let known = self.knows_feed(started);
+        let first = self.state.scanned.is_none();
+        let full = std::mem::take(&mut self.full) || due_full || first || !known;
+        let changes = plan.source.object.changes.as_ref();
+        let feed = changes.filter(|_| !full).map(|c| c.print.clone());
+        // An interrupted scan goes on where it was, unless everything is to be read now, or from another place.
         let scan = match self.state.scan.take() {
-            Some(scan) if scan.full || !full => scan,
+            Some(scan) if known && (scan.full || (!full && scan.feed == feed)) => scan,
             _ => Scan {
                 started,
-                full: full || self.state.scanned.is_none(),
-                first: self.state.scanned.is_none(),
+                full,
+                first,
+                feed,
                 max_seen: None,
                 position: None,
             },
         };
         if scan.position.is_none() {
             self.state.removals = 0;
+            self.incomplete = false;
         }
         let resumed = scan.position.is_some() || self.pages > 0;
         self.begin_sweep(scan.full, scan.first, resumed);
+        self.read_parents.clear();
+        let course = match (known, &scan.feed) {
+            (false, _) => Course::Ahead,
+            (true, Some(_)) => Course::Feed,
+            (true, None) => Course::List,
+        };
+        self.state.scan = Some(scan);
+        self.open_reading(course);
+        self.scanning = true;
+    }
+
+    /// Begins to read for the scan in the state.
+    pub(super) fn open_reading(&mut self, course: Course) {
+        let Some(scan) = &self.state.scan else { return };
+        let start = match course {
+            Course::List => self.list_start(scan),
+            Course::Ahead => self.ahead_start(scan),
+            Course::Feed => self.feed_start(scan),
+        };
+        let object = self.plan().source.object.clone();
+        self.reading = Some(Box::new(Reading {
+            reader: self.setup.source.pages(object, start),
+            course,
+            last: false,
+            token: None,
+            began: Instant::now(),
+            entries: Entries::default(),
+            latest: None,
+        }));
+    }
+
+    fn list_start(&self, scan: &Scan) -> ScanStart {
+        let plan = self.plan();
         let from_start = scan.full;
         let since = match (&self.state.watermark, &plan.backfill) {
             (Some(watermark), _) if !from_start => Some(watermark.clone()),
             (_, Backfill::Since(moment)) => Some(moment.clone()),
             _ => None,
         };
-        self.read_parents.clear();
         let new_parents = match &plan.backfill {
             Backfill::Since(moment) => Some(moment.clone()),
             Backfill::All | Backfill::None => None,
         };
-        let start = ScanStart {
+        ScanStart {
             // The first scan after which parents are kept reads them all from where they begin.
             since,
             parents: Arc::clone(&self.parents),
@@ -109,16 +169,8 @@ impl Worker {
                 self.state.token.clone()
             },
             resume: scan.position.clone(),
-        };
-        self.state.scan = Some(scan);
-        let reader = self.setup.source.pages(plan.source.object.clone(), start);
-        self.reading = Some(Box::new(Reading {
-            reader,
-            last: false,
-            token: None,
-            began: Instant::now(),
-        }));
-        self.scanning = true;
+            feed: false,
+        }
     }
 
     /// A page was read, or could not be.
@@ -129,6 +181,10 @@ impl Worker {
     ) {
         let began = reading.began;
         match page {
+            Ok(page) if reading.course == Course::Ahead => {
+                self.recency.end(began);
+                self.looked_ahead(reading, page);
+            }
             Ok(Some(page)) => {
                 reading.last = page.last;
                 if page.ignored > 0 {
@@ -140,10 +196,17 @@ impl Worker {
                 }
                 self.pages += 1;
                 let ended = page.last.then(|| reading.token.take());
+                let origin = match reading.course {
+                    Course::Feed => Origin::Feed {
+                        ended,
+                        entries: std::mem::take(&mut reading.entries),
+                    },
+                    Course::List | Course::Ahead => Origin::Scan { ended },
+                };
                 if !page.last {
                     self.reading = Some(reading);
                 }
-                self.look_up(page, Origin::Scan { ended }, began);
+                self.look_up(page, origin, began);
             }
             Ok(None) => {
                 self.recency.end(began);
@@ -156,6 +219,10 @@ impl Worker {
                     parents.await?;
                     Ok(Event::Committed(Vec::new(), 0))
                 });
+            }
+            Err(failure) if reading.course == Course::Feed && failure.class == Class::Gone => {
+                self.recency.end(began);
+                self.feed_forgot(&failure);
             }
             Err(failure) => {
                 self.recency.end(began);
@@ -222,9 +289,19 @@ impl Worker {
         Ok(())
     }
 
-    /// Notes a committed page in the scan's state.
-    pub(super) fn note_page(&mut self, position: serde_json::Value, max_seen: Option<Moment>) {
-        if let Some(scan) = &mut self.state.scan {
+    /// Notes a committed page of the list, or of the feed (`fed`), in the scan's state. Once something could not be
+    /// read again, the scan would go on from before it.
+    pub(super) fn note_page(
+        &mut self,
+        fed: bool,
+        position: serde_json::Value,
+        max_seen: Option<Moment>,
+    ) {
+        if self.incomplete {
+            return;
+        }
+        // A page may come after its scan has failed and another one has begun.
+        if let Some(scan) = self.state.scan.as_mut().filter(|s| s.feed.is_some() == fed) {
             scan.position = Some(position);
             scan.max_seen = match (scan.max_seen.take(), max_seen) {
                 (Some(a), Some(b)) => Some(a.max(b)),
@@ -243,16 +320,18 @@ impl Worker {
     }
 
     /// Records without a readable cursor value are synced, but the watermark knows nothing of them.
-    fn tell_undated(&mut self) {
+    fn tell_undated(&mut self, fed: bool) {
         let count = std::mem::take(&mut self.undated);
         let source = &self.plan().source;
-        let list = source.object.list.as_ref();
+        let (what, field, list) = match (&source.object.changes, fed) {
+            (Some(changes), true) => ("entries", "changes.cursor.field", Some(&changes.list)),
+            _ => ("records", "list.cursor.field", source.object.list.as_ref()),
+        };
         if let (1.., Some(cursor)) = (count, list.and_then(|list| list.cursor.as_ref())) {
             tracing::warn!(
                 sync = %self.session.sync,
-                "{count} records of {} object {} have no {} in the declared format: they are synced, but the cursor \
-                 does not see when they change; correct list.cursor.field, or read everything now and then \
-                 (trigger.fullRefresh)",
+                "{count} {what} of {} object {} have no {} in the declared format: they are synced, but the cursor \
+                 does not see when they change; correct {field}, or read everything now and then (trigger.fullRefresh)",
                 source.connection.resource(),
                 source.object.name,
                 cursor.moment.path,
@@ -266,27 +345,27 @@ impl Worker {
         self.scanning = false;
         self.reading = None;
         self.fresh = None;
-        self.tell_undated();
         let Some(scan) = self.state.scan.take() else {
             return Vec::new();
         };
+        self.tell_undated(scan.feed.is_some());
         // What could not be read must be found by the next scan.
         let complete = !std::mem::take(&mut self.incomplete);
         self.end_of_list(complete);
-        let start = Moment::Time(i128::from(scan.started) * 1_000_000);
-        if let Some(seen) = scan.max_seen.filter(|_| complete) {
-            let seen = if seen.order(&start) == Some(std::cmp::Ordering::Greater) {
-                start
-            } else {
-                seen
-            };
-            self.state.watermark = Some(match self.state.watermark.take() {
-                Some(before) => before.max(seen),
-                None => seen,
-            });
-        }
-        if token.is_some() && complete {
-            self.state.token = token;
+        match scan.feed {
+            Some(_) if complete => self.move_feed(&scan, token),
+            None if complete => {
+                if let Some(seen) = feed::bounded(scan.max_seen.clone(), &scan) {
+                    self.state.watermark = Some(match self.state.watermark.take() {
+                        Some(before) => before.max(seen),
+                        None => seen,
+                    });
+                }
+                if token.is_some() {
+                    self.state.token = token;
+                }
+            }
+            Some(_) | None => {}
         }
         let completed = ScanCompleted {
             sync: &self.session.sync,

@@ -1,4 +1,4 @@
-//! The examples of docs/mapping.md: each is the spec of a Mapping, whose tests pass.
+//! The examples of docs/mapping.md: each is the spec of a Mapping, whose tests pass; and that of docs/changes.md.
 
 use std::process::Command;
 use std::{fs, path::Path};
@@ -60,4 +60,17 @@ fn an_example_that_is_wrong_is_found() {
         said.contains("total_cents: expected 1231, got 1230"),
         "{said}"
     );
+}
+
+#[test]
+fn the_example_of_a_feed_of_changes_is_right() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/changes.md");
+    let page = fs::read_to_string(page).unwrap();
+    let head = "apiVersion: syncline.dev/v1alpha1\nkind: Connection\nmetadata: {name: shop}\n";
+    let system = "  http: {baseURL: \"https://shop.example.com\"}\n  auth: {none: {}}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{head}{}{system}", examples(&page)[0]);
+    fs::write(folder.path().join("shop.yaml"), text).unwrap();
+    let (valid, said) = validate(folder.path());
+    assert!(valid, "{said}");
 }

@@ -2,6 +2,7 @@
 //! Data only, as users write it; `plan::connection` checks what a schema cannot.
 
 mod auth;
+mod changes;
 mod http;
 mod list;
 mod object;
@@ -21,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use auth::*;
+pub use changes::*;
 pub use http::*;
 pub use list::*;
 pub use object::*;

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::changes::ChangesSpec;
 use super::list::{ListSpec, MomentSpec};
 use super::request::{BodySpec, Method, Parameters, parameters_schema};
 use super::write::{CreateSpec, DeleteSpec, UpdateSpec, UpsertSpec};
@@ -41,6 +42,10 @@ pub struct ObjectSpec {
     /// Lists the records: what a source needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListSpec>,
+    /// A feed of events that say which records changed, such as `/events`: read instead of the list, as long as
+    /// it is known where the last run stood in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesSpec>,
     /// Reads one record by its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub get: Option<GetSpec>,

@@ -37,7 +37,11 @@ impl PageReader {
         start: ScanStart,
         now: i128,
     ) -> Self {
-        let scan = match &object.list {
+        let list = match start.feed {
+            true => object.changes.as_ref().map(|changes| &changes.list),
+            false => object.list.as_ref(),
+        };
+        let scan = match list {
             Some(list) => Ok(Box::new(Scan::new(
                 ask,
                 object.name.clone(),
@@ -46,8 +50,12 @@ impl PageReader {
                 now,
             ))),
             None => {
+                let missing = match start.feed {
+                    true => "changes to learn from what has changed; add spec.objects[].changes",
+                    false => "list to read its records with; add spec.objects[].list",
+                };
                 let text = format!(
-                    "{}: object {}: has no list to read its records with; add spec.objects[].list",
+                    "{}: object {}: has no {missing}",
                     ask.connection().resource(),
                     object.name
                 );
@@ -62,7 +70,7 @@ impl PageReader {
     ///
     /// # Errors
     /// What the connector makes of a refused request; `Configuration` where the answer is not what the
-    /// manifest says, or the pages go in a circle.
+    /// manifest says, or the pages go in a circle; `Gone` where a feed has forgotten.
     pub async fn next(&mut self) -> Result<Option<Page>, Failure> {
         match &mut self.scan {
             Ok(scan) => scan.next().await,

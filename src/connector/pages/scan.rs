@@ -31,6 +31,8 @@ pub(super) struct Scan {
     ask: Arc<dyn Ask>,
     object: String,
     list: Arc<ListPlan>,
+    /// The list is a feed of changes.
+    feed: bool,
     /// The request without what `${cursor.since}` stands in.
     bare: Option<Operation>,
     /// Fingerprint of the list, for positions.
@@ -93,6 +95,7 @@ impl Scan {
             known: start.parents,
             new_parents: start.new_parents,
             read_parents: Vec::new(),
+            feed: start.feed,
             token: start.token.filter(|_| list.token.is_some()),
             ask,
             object,

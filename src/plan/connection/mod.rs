@@ -3,11 +3,13 @@
 
 mod auth;
 mod batch;
+mod changes;
 mod check;
 mod compile;
 mod list;
 mod object;
 mod request;
+mod route;
 mod secrets;
 mod session;
 #[cfg(test)]
@@ -29,12 +31,14 @@ pub use crate::api::connection::{
 };
 pub use auth::{AuthPlan, ClientAuth, Grant, OAuth2Plan, SecretRef, SendAsPlan};
 pub use batch::{BatchPlan, Correlate};
+pub use changes::{ChangeRoutePlan, ChangesPlan};
 pub use check::{Checker, RequestParts};
 pub use compile::compile;
 pub use list::*;
 pub use object::{FindPlan, ObjectPlan};
 pub(crate) use object::{id_of, read_id};
 pub use request::{BodyPlan, InjectionPlan, JsonTemplate, Operation, Uses};
+pub use route::{EventPath, Named, RoutePlan};
 pub use secrets::{NamedSecret, SecretUse};
 pub use session::{CredentialPlan, LoginPlan, SessionPlan};
 pub use webhook::*;

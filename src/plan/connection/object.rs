@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::changes::{ChangesPlan, compile_changes};
 use super::check::{Checker, RequestParts};
 use super::list::{ListPlan, MomentPlan, compile_list, compile_moment};
 use super::request::{Operation, compile_request};
@@ -32,6 +33,8 @@ pub struct ObjectPlan {
     /// What a tombstone looks like.
     pub deleted: Option<Expression>,
     pub list: Option<ListPlan>,
+    /// Says which records changed.
+    pub changes: Option<ChangesPlan>,
     pub get: Option<Operation>,
     pub find: Option<FindPlan>,
     pub create: Option<CreatePlan>,
@@ -140,6 +143,11 @@ pub(super) fn compile_object(
         .list
         .as_ref()
         .and_then(|l| compile_list(l, &format!("{field}.list"), checker));
+    let key_names: Vec<String> = key.iter().map(ToString::to_string).collect();
+    let changes = spec.changes.as_ref().and_then(|c| {
+        let field = format!("{field}.changes");
+        compile_changes(c, spec, &key_names, &field, checker)
+    });
     let get = spec
         .get
         .as_ref()
@@ -166,12 +174,13 @@ pub(super) fn compile_object(
         .and_then(|d| compile_delete(d, spec, &format!("{field}.delete"), checker));
     Some(ObjectPlan {
         name: spec.name.clone(),
-        key_names: key.iter().map(ToString::to_string).collect(),
+        key_names,
         key,
         redact,
         modified,
         deleted,
         list,
+        changes,
         get,
         find,
         create,

@@ -8,19 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::check::Checker;
+use super::route::{RoutePlan, Words, compile_key, event_path};
 use super::{ObjectPlan, SecretRef};
 use crate::api::connection::{
     ByteSize, HashAlgorithm, RouteSpec, RouteUse, SignatureEncoding, WebhookSpec,
 };
-use crate::expression::{Expression, Path, Step, Variable};
+use crate::expression::Expression;
 use verify::compile_verify;
 
 /// Variables of expressions about a delivery, and about one of its events.
 const DELIVERY: [&str; 2] = ["headers", "body"];
 const EVENT: [&str; 3] = ["headers", "body", "item"];
+
+/// How routes of a webhook are spoken of.
+const WORDS: Words = Words {
+    what: "event",
+    variables: &EVENT,
+    listed: "body, item or headers",
+    example: "body.data",
+};
 
 /// Largest body where nothing else is said.
 const MAX_BODY_BYTES: u64 = 1 << 20;
@@ -114,33 +122,6 @@ pub enum SignedPart {
 pub struct ChallengePlan {
     pub when: Expression,
     pub answer: Expression,
-}
-
-/// Which records an event speaks of.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RoutePlan {
-    /// `None`: every event.
-    pub when: Option<Expression>,
-    pub object: String,
-    /// Names of the object's key fields, and where each stands in the event.
-    pub key: Vec<(String, EventPath)>,
-    /// Where the record stands; `None`: it is fetched.
-    pub record: Option<EventPath>,
-}
-
-/// A place in an event: a path that begins with one of its variables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventPath {
-    pub variable: String,
-    pub path: Path,
-}
-
-impl EventPath {
-    /// The value there.
-    pub fn get<'v>(&self, event: &[Variable<'v>]) -> Option<&'v Value> {
-        let (_, value) = event.iter().find(|(name, _)| *name == self.variable)?;
-        self.path.get(value)
-    }
 }
 
 /// Compiles `webhooks`; `objects` are the Connection's.
@@ -261,10 +242,11 @@ fn compile_route(
                 checker.problem(&format!("{field}.use"), problem);
             }
             let text = record.as_deref().unwrap_or_default();
-            event_path(text, &format!("{field}.record"), checker)
+            event_path(text, &WORDS, &format!("{field}.record"), checker)
         }
     };
-    let key = compile_key(spec, object, field, checker)?;
+    let names = &object.key_names;
+    let key = compile_key(&spec.key, &object.name, names, &WORDS, field, checker)?;
     Some(RoutePlan {
         when: match when {
             Some(when) => Some(when?),
@@ -274,50 +256,4 @@ fn compile_route(
         key,
         record,
     })
-}
-
-/// One path for each field of the object's key, in its order.
-fn compile_key(
-    spec: &RouteSpec,
-    object: &ObjectPlan,
-    field: &str,
-    checker: &mut Checker<'_>,
-) -> Option<Vec<(String, EventPath)>> {
-    for name in spec.key.keys() {
-        if !object.key_names.contains(name) {
-            let problem = format!(
-                "{name:?} is not one of the key fields of object {}: {}",
-                object.name,
-                object.key_names.join(", ")
-            );
-            checker.problem(&format!("{field}.key"), problem);
-        }
-    }
-    let paths = object.key_names.iter().map(|name| {
-        let Some(text) = spec.key.get(name) else {
-            let problem =
-                format!("say where {name} stands in the event, such as {name}: body.data.{name}");
-            checker.problem(&format!("{field}.key"), problem);
-            return None;
-        };
-        let path = event_path(text, &format!("{field}.key.{name}"), checker)?;
-        Some((name.clone(), path))
-    });
-    paths.collect::<Vec<_>>().into_iter().collect()
-}
-
-/// A path into an event.
-fn event_path(text: &str, field: &str, checker: &mut Checker<'_>) -> Option<EventPath> {
-    let path = checker.path(field, text)?;
-    match path.steps() {
-        [Step::Field(variable), rest @ ..] if EVENT.contains(&&**variable) => Some(EventPath {
-            variable: variable.to_string(),
-            path: Path::from_steps(rest.to_vec()),
-        }),
-        _ => {
-            let problem = "begin with body, item or headers, such as body.data.id";
-            checker.problem(field, problem);
-            None
-        }
-    }
 }

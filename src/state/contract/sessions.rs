@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::record::Moment;
-use crate::state::{Counts, GuardTrip, RunReport, Scan};
+use crate::state::{Counts, FeedPosition, GuardTrip, RunReport, Scan};
 
 async fn the_first_session_finds_an_empty_state(place: &Place) {
     let store = place.open().await;
@@ -71,6 +71,12 @@ fn full_state() -> SyncState {
             count: 12,
             token: "1a2b3c4d".into(),
         }),
+        feed: Some(FeedPosition {
+            feed: "print".into(),
+            watermark: Some(Moment::Integer(9)),
+            token: Some("t\u{0}".into()),
+            read: 8,
+        }),
         inbox: Some(crate::state::InboxPosition {
             connection: "default/shop".into(),
             after: 9,
@@ -81,6 +87,7 @@ fn full_state() -> SyncState {
             started: 5,
             full: true,
             first: true,
+            feed: Some("print".into()),
             max_seen: Some(Moment::Text("v\u{0}2".into())),
             position: Some(serde_json::json!({"page": 3, "after": "\u{0}"})),
         }),

@@ -4,6 +4,7 @@
 mod absence;
 mod echoes;
 mod faults;
+mod feed;
 mod flow;
 mod guard;
 mod incomplete;

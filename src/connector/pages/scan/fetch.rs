@@ -82,6 +82,9 @@ impl Scan {
                         &split.envelope,
                     ) =>
                 {
+                    if self.feed {
+                        return Err(self.forgotten(&reply));
+                    }
                     self.token = None;
                 }
                 Ok(split) => return Ok(Fetched::Page(reply, split)),
@@ -128,6 +131,11 @@ impl Scan {
             at.resumed = false;
             return Ok(None);
         }
+        if self.feed && first && self.forgets(status, failure.class, body) {
+            let mut failure = self.named(failure);
+            failure.class = Class::Gone;
+            return Err(failure);
+        }
         if first && self.token.is_some() && (old || self.resets(status, || json!({}), &body())) {
             self.token = None;
             return Ok(None);
@@ -136,6 +144,22 @@ impl Scan {
             return Ok(Some(Fetched::ParentGone));
         }
         Err(self.named(failure))
+    }
+
+    /// Whether a refused first page of a feed says that it does not know any more where it is to be read from.
+    fn forgets(&self, status: u16, class: Class, body: impl FnOnce() -> Value) -> bool {
+        let asked =
+            self.token.is_some() || self.at.as_ref().is_some_and(|at| at.window.since.is_some());
+        let old = matches!(status, 400 | 404 | 410 | 422);
+        let refused = self.token.is_some() && (old || self.resets(status, || json!({}), &body()));
+        asked && (refused || status == 410 || class == Class::Gone)
+    }
+
+    fn forgotten(&self, reply: &Reply) -> Failure {
+        let what = "the feed does not know any more where it is to be read from";
+        let mut failure = self.wrong(what, Some(reply));
+        failure.class = Class::Gone;
+        failure
     }
 
     /// Whether an answer to the token of the last scan says that it is worth nothing any more.
@@ -158,6 +182,10 @@ impl Scan {
     pub(super) fn wrong(&self, what: &str, reply: Option<&Reply>) -> Failure {
         let request = &self.list.request;
         let connection = self.ask.connection().resource();
+        let what = match self.feed {
+            true => &what.replace(" list.", " changes."),
+            false => what,
+        };
         let text = format!(
             "{connection}: object {}: {} {}: {what}",
             self.object,
@@ -180,7 +208,8 @@ impl Scan {
     }
 
     fn named(&self, mut failure: Failure) -> Failure {
-        failure.message = format!("{} (list of object {})", failure.message, self.object);
+        let what = if self.feed { "changes" } else { "list" };
+        failure.message = format!("{} ({what} of object {})", failure.message, self.object);
         failure
     }
 }

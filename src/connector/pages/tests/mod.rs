@@ -2,6 +2,7 @@
 //! No network: requests are rendered as the connector renders them.
 
 mod cursors;
+mod feeds;
 mod pages;
 mod parents;
 mod positions;
