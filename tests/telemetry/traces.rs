@@ -7,7 +7,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::collector::{self, attributes};
 use super::systems::{self, CONTENT, RECORDS, SECRET};
@@ -177,10 +178,86 @@ async fn a_watching_run_exports_only_when_asked_and_its_run_when_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let manifests = systems::manifests(port);
         std::fs::write(folder.path().join("manifests.yaml"), manifests).unwrap();
-        let mut watched = Watched::start(folder.path(), variables).await;
+        let mut watched = Watched::start(folder.path(), &[], variables).await;
         assert_eq!(exports(watched.pid()), !variables.is_empty());
         watched.line_with("scan completed").await;
         stop(&mut watched).await;
     }
     assert_eq!(named(&collector.spans(), "run").len(), 1);
+}
+
+/// The manifests of [`systems`], with a webhook of the source that the Sync hears.
+fn with_webhook(port: u16) -> String {
+    let webhook = r#"      get: {path: "/items/${key.id}", record: data}
+  webhooks:
+    - name: events
+      verify: {bearer: {secretRef: {name: credentials, key: apiKey}}}
+      routes: [{object: items, key: {id: body.id}}]
+"#;
+    let manifests = systems::manifests(port);
+    let declared = manifests.replacen(
+        "records: data}\n",
+        &format!("records: data}}\n{webhook}"),
+        1,
+    );
+    declared.replacen("backfill: All", "backfill: All, webhook: {name: events}", 1)
+}
+
+/// Posts an event to a webhook; answers the status line.
+async fn deliver(address: &str, path: &str, token: &str) -> String {
+    let body = format!(r#"{{"id": "{CONTENT}"}}"#);
+    let request = format!(
+        "POST {path}?token={CONTENT} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\ncontent-type: \
+         application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_delivery_is_shown_by_its_webhook_and_answer_and_nothing_it_brings() {
+    let (port, _) = systems::start().await;
+    let (url, collector) = collector::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("manifests.yaml"), with_webhook(port)).unwrap();
+    let webhooks = ["--webhooks", "127.0.0.1:0"];
+    let mut watched = Watched::start(folder.path(), &webhooks, &[(ENDPOINT, &*url)]).await;
+    let line = watched
+        .seen
+        .iter()
+        .find_map(|line| line.split_once("receiving webhooks at http://"));
+    let (address, _) = line
+        .and_then(|(_, url)| url.split_once('/'))
+        .expect("where");
+    let path = "/hooks/default/source/events";
+    let good = deliver(address, path, SECRET).await;
+    let forged = deliver(address, path, CONTENT).await;
+    let nowhere = deliver(address, &format!("/hooks/default/source/{CONTENT}"), SECRET).await;
+    assert!(good.contains(" 200 ") && forged.contains(" 401 ") && nowhere.contains(" 404 "));
+    stop(&mut watched).await;
+
+    let spans = collector.spans();
+    let deliveries = named(&spans, "POST /hooks/{namespace}/{connection}/{webhook}");
+    let told: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| {
+            assert_eq!(delivery.kind(), SpanKind::Server);
+            let of = attributes(&delivery.attributes);
+            assert_eq!(of["syncline.webhook"], "events");
+            (
+                of["http.response.status_code"].clone(),
+                of.get("syncline.refusal").cloned(),
+            )
+        })
+        .collect();
+    let refused = ("401".to_owned(), Some("Forged".to_owned()));
+    assert_eq!(told, [("200".to_owned(), None), refused]);
+    for bytes in collector.bytes() {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(SECRET) && !text.contains(CONTENT), "{text}");
+    }
 }

@@ -19,18 +19,19 @@ pub struct Watched {
     child: Child,
     address: String,
     log: tokio::sync::mpsc::UnboundedReceiver<String>,
-    seen: Vec<String>,
+    pub seen: Vec<String>,
 }
 
 impl Watched {
-    /// Starts the run, with these variables, and waits until it serves.
-    pub async fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+    /// Starts the run, with these arguments and variables, and waits until it serves.
+    pub async fn start(folder: &Path, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command(
             folder,
             &["run", "--watch", "--metrics-address", "127.0.0.1:0"],
         )
         .args(["--log", "syncline=trace", "--log-format", "json", "-f"])
         .arg(folder.join("manifests.yaml"))
+        .args(more)
         .envs(variables.iter().copied())
         .kill_on_drop(true)
         .stdout(Stdio::null())
@@ -115,7 +116,7 @@ async fn what_is_scraped_is_what_happened_and_holds_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let manifests = systems::manifests(port);
     std::fs::write(folder.path().join("manifests.yaml"), manifests).unwrap();
-    let mut watched = Watched::start(folder.path(), &[]).await;
+    let mut watched = Watched::start(folder.path(), &[], &[]).await;
 
     let dead = RECORDS / 10;
     let reason = of_sync("dead_letters", r#",reason="Permanent""#);
