@@ -3,6 +3,9 @@
 
 #[path = "../support/cluster.rs"]
 mod cluster;
+#[allow(dead_code)] // it tells more than is asked for here
+#[path = "../telemetry/collector.rs"]
+mod collector;
 #[path = "../support/operator.rs"]
 mod operator;
 #[path = "../support/postgres.rs"]
@@ -29,3 +32,4 @@ mod restart;
 mod schema;
 mod secrets;
 mod steady;
+mod traced;

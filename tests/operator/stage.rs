@@ -95,6 +95,14 @@ impl<'a> Stage<'a> {
         operator
     }
 
+    /// The same, with traces for this collector.
+    pub fn operator_traced(&self, collector: &str) -> Operator {
+        let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector)];
+        let operator = Operator::start_with_variables(&self.roles(), &[], &endpoint);
+        self.logs.borrow_mut().push(operator.log_file.clone());
+        operator
+    }
+
     /// The same, with its state elsewhere.
     pub fn operator_with_state(&self, state: &str) -> Operator {
         let operator = Operator::start_with_state(&self.roles(), state, &[]);

@@ -28,23 +28,41 @@ pub struct Operator {
 impl Operator {
     /// Starts it as the account of a kubeconfig, with its state in a folder of its own.
     pub fn start(kubeconfig: &Path, args: &[&str]) -> Self {
+        Self::start_with_variables(kubeconfig, args, &[])
+    }
+
+    /// The same with these variables.
+    pub fn start_with_variables(
+        kubeconfig: &Path,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        Self::launch(folder, kubeconfig, state.to_str().unwrap(), args)
+        let state = state.to_str().unwrap();
+        Self::launch(folder, kubeconfig, state, args, variables)
     }
 
     /// Starts it with its state elsewhere.
     pub fn start_with_state(kubeconfig: &Path, state: &str, args: &[&str]) -> Self {
-        Self::launch(tempfile::tempdir().unwrap(), kubeconfig, state, args)
+        let folder = tempfile::tempdir().unwrap();
+        Self::launch(folder, kubeconfig, state, args, &[])
     }
 
-    fn launch(folder: tempfile::TempDir, kubeconfig: &Path, state: &str, args: &[&str]) -> Self {
+    fn launch(
+        folder: tempfile::TempDir,
+        kubeconfig: &Path,
+        state: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let log = folder.path().join("log");
         let child = Command::new(BINARY)
             .args(["controller", "--metrics-address", "127.0.0.1:0"])
             .args(["--state", state])
             .args(args)
             .env("KUBECONFIG", kubeconfig)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
