@@ -2,7 +2,7 @@
 //! Called by `plan::sync`.
 
 use super::validate::SyncChecker;
-use super::{Endpoint, MatchPlan, ObjectPlan, OnNone, WriteMode, WritePlan};
+use super::{Endpoint, MatchPlan, ObjectPlan, OnNone, TriggerPlan, WriteMode, WritePlan};
 
 /// The source can be listed, and may be.
 pub(super) fn check_source(source: &Endpoint, checker: &mut SyncChecker) {
@@ -29,6 +29,26 @@ pub(super) fn check_source(source: &Endpoint, checker: &mut SyncChecker) {
                 "object {:?} of {resource} has redact and no get: a dead letter of it cannot be replayed, because the \
                  values that were taken out cannot be read again",
                 source.object.name
+            ),
+        );
+    }
+}
+
+/// The feed of changes keeps its entries from one run to the next.
+pub(super) fn check_keeps(source: &Endpoint, trigger: &TriggerPlan, checker: &mut SyncChecker) {
+    let changes = source.object.changes.as_ref();
+    let Some(keeps) = changes.and_then(|changes| changes.keeps) else {
+        return;
+    };
+    // The gap of a cron pattern is not always the same: this is about an arbitrary one.
+    if keeps <= trigger.runs.period(0) {
+        checker.warning(
+            "spec.trigger",
+            format!(
+                "the changes of object {:?} of {} are kept for less than the time between two runs (changes.keeps), so \
+                 every run reads the list: run more often",
+                source.object.name,
+                source.connection.resource()
             ),
         );
     }

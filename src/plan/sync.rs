@@ -10,7 +10,7 @@ use super::absence::check_absence;
 use super::failures::compile_failures;
 use super::guarantee::{check_blind, guarantees};
 use super::matching;
-use super::operations::{check_find, check_natural_key, check_source, check_target};
+use super::operations::{check_find, check_keeps, check_natural_key, check_source, check_target};
 use super::removal::{check_removals, compile_removals};
 use super::suggest::hint;
 use super::validate::{Parts, ResourceName, SyncChecker};
@@ -80,6 +80,7 @@ pub(super) fn compile_sync(
     check_blind(spec, &guarantees, checker);
     let source_paths = source_paths(&target.object);
     let trigger = trigger?;
+    check_keeps(&source, &trigger, checker);
     Some(Plan {
         max_age: max_age(spec, &trigger),
         name: SyncName {

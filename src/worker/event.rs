@@ -14,8 +14,8 @@ use super::digest::Digest;
 use super::flight::FlightId;
 use super::inbox::Told;
 use super::outcome::Outcome;
+use super::reading::Reading;
 use super::redact::Unread;
-use super::scan::Reading;
 
 /// What a finished future brings.
 pub enum Event {

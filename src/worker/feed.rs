@@ -15,17 +15,20 @@ use crate::record::{Class, Failure, Key, Moment};
 use crate::state::{FeedPosition, Millis, Scan};
 
 use super::Worker;
-use super::fetch::{Fetched, Hint, fetch};
-use super::scan::{Course, Reading};
+use super::fetch::{Hint, fetch, once};
+use super::reading::{Course, Reading};
 
 /// Most entries of a page: their records are fetched before the place in the feed moves.
 const MOST_ENTRIES: usize = 10_000;
+
+/// Most records of a page that are fetched before they are judged and kept.
+const PORTION: usize = 200;
 
 /// How far back a feed is read to learn where it ends, where its entries have times: the system's clock may be
 /// slow by so much.
 const LOOK_BACK: Millis = 24 * 3_600_000;
 
-/// What a page of the feed said beside the records that were fetched.
+/// What a portion of a page of the feed said beside the records that were fetched.
 #[derive(Debug, Default)]
 pub struct Entries {
     /// Entries that name no record, or one that cannot be fetched, and why.
@@ -37,41 +40,76 @@ pub struct Entries {
     pub undated: u64,
 }
 
-/// Puts the records that the entries name in their place.
-///
-/// # Errors
-/// Why one cannot be fetched now; the place in the feed may not move past it.
-pub async fn follow(
-    source: &Connector,
-    object: &ObjectPlan,
-    page: &mut Page,
-) -> Result<Entries, Failure> {
-    let Some(changes) = &object.changes else {
-        return Ok(Entries::default());
-    };
-    let said = std::mem::take(&mut page.records);
-    if said.len() > MOST_ENTRIES {
-        let text = format!(
-            "object {}: a page of its changes has {} entries, more than {MOST_ENTRIES}; ask for fewer in changes.query",
-            object.name,
-            said.len()
-        );
-        return Err(Failure::new(Class::Configuration, true, text));
+/// A page of the feed whose records are being fetched.
+pub struct Told {
+    hints: Vec<Hint>,
+    /// Where the feed goes on; without records.
+    page: Page,
+    max_seen: Option<Moment>,
+    undated: u64,
+}
+
+impl Told {
+    /// What the entries of a page say.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn new(
+        changes: &ChangesPlan,
+        object: &ObjectPlan,
+        mut page: Page,
+    ) -> Result<Self, Failure> {
+        let said = std::mem::take(&mut page.records);
+        if said.len() > MOST_ENTRIES {
+            let text = format!(
+                "object {}: a page of its changes has {} entries, more than {MOST_ENTRIES}; ask for fewer in changes.query",
+                object.name,
+                said.len()
+            );
+            return Err(Failure::new(Class::Configuration, true, text));
+        }
+        let (max_seen, undated) = dates(changes, &said);
+        let hints = said.iter().flat_map(|entry| hints(changes, object, entry));
+        Ok(Self {
+            hints: once(hints.collect()),
+            page,
+            max_seen,
+            undated,
+        })
     }
-    let (max_seen, undated) = dates(changes, &said);
-    let hints = said.iter().flat_map(|entry| hints(changes, object, entry));
-    let Fetched {
-        records,
-        broken,
-        gone,
-    } = fetch(source, object, hints.collect()).await?;
-    page.records = records;
-    Ok(Entries {
-        broken,
-        gone,
-        max_seen,
-        undated,
-    })
+
+    /// The next portion of the records that the entries name, and what is left of the page. The place in the feed moves
+    /// with the last portion.
+    ///
+    /// # Errors
+    /// Why a record cannot be fetched now.
+    pub async fn next(
+        mut self,
+        source: &Connector,
+        object: &ObjectPlan,
+    ) -> Result<(Page, Entries, Option<Self>), Failure> {
+        let portion = self.hints.drain(..self.hints.len().min(PORTION)).collect();
+        let fetched = fetch(source, object, portion).await?;
+        let mut entries = Entries {
+            broken: fetched.broken,
+            gone: fetched.gone,
+            ..Entries::default()
+        };
+        if self.hints.is_empty() {
+            (entries.max_seen, entries.undated) = (self.max_seen, self.undated);
+            self.page.records = fetched.records;
+            return Ok((self.page, entries, None));
+        }
+        let page = Page {
+            records: fetched.records,
+            position: Value::Null,
+            last: false,
+            token: None,
+            parents: Vec::new(),
+            ignored: 0,
+        };
+        Ok((page, entries, Some(self)))
+    }
 }
 
 /// The latest moment of the entries, and how many have none that can be read.

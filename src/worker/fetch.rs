@@ -35,6 +35,23 @@ pub struct Fetched {
     pub gone: Vec<Key>,
 }
 
+/// The same with one hint to fetch for each key.
+pub fn once(hints: Vec<Hint>) -> Vec<Hint> {
+    let mut all: Vec<Hint> = Vec::with_capacity(hints.len());
+    let mut places = HashMap::new();
+    for hint in hints {
+        if let Hint::Fetch { key, deleted } = &hint {
+            let place = *places.entry(key.clone()).or_insert(all.len());
+            if let Some(Hint::Fetch { deleted: said, .. }) = all.get_mut(place) {
+                *said |= deleted;
+                continue;
+            }
+        }
+        all.push(hint);
+    }
+    all
+}
+
 /// Follows hints. A record that isn't there (404, 410) says nothing where nobody said that it was deleted: it is
 /// no tombstone.
 ///
@@ -46,19 +63,12 @@ pub async fn fetch(
     hints: Vec<Hint>,
 ) -> Result<Fetched, Failure> {
     let mut fetched = Fetched::default();
-    let mut wanted: Vec<(Key, bool)> = Vec::new();
-    let mut places = HashMap::new();
-    for hint in hints {
+    let mut wanted = Vec::new();
+    for hint in once(hints) {
         match hint {
             Hint::Record(record) => fetched.records.push(record),
             Hint::Broken { said, problem } => fetched.broken.push((said, problem)),
-            Hint::Fetch { key, deleted } => {
-                let place = *places.entry(key.clone()).or_insert_with(|| {
-                    wanted.push((key, false));
-                    wanted.len() - 1
-                });
-                wanted[place].1 |= deleted;
-            }
+            Hint::Fetch { key, deleted } => wanted.push((key, deleted)),
         }
     }
     let looks = wanted.into_iter().map(|(key, deleted)| async move {

@@ -24,6 +24,7 @@ mod outcome;
 mod pace;
 mod page;
 mod prepare;
+mod reading;
 mod recency;
 mod recover;
 mod redact;
@@ -73,7 +74,7 @@ pub use witness::{Fate, Skip, Witness, Written};
 
 use event::{Event, Finished, Match, Searched, Work};
 use flight::Flights;
-use scan::Reading;
+use reading::Reading;
 
 /// Segments on their way at once, and pages before they become one. Many small pages are needed to
 /// keep a fast target busy while others are committed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::connector::{Page, PageReader, Parents, ScanStart};
+use crate::connector::{Page, Parents, ScanStart};
 use crate::plan::{Backfill, Plan};
 use crate::record::{Class, Failure, Moment, SyncName};
 use crate::state::{Change, Millis, Scan, StoreError};
@@ -16,30 +16,8 @@ use tokio::time::Instant;
 use super::absence::Gap;
 use super::digest::Origin;
 use super::feed::{self, Entries};
+use super::reading::{Course, Reading};
 use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
-
-/// The reader of the scan under way.
-pub struct Reading {
-    reader: PageReader,
-    course: Course,
-    pub last: bool,
-    pub token: Option<String>,
-    /// When the request for the page under way began.
-    began: Instant,
-    /// What the page of a feed said beside its records.
-    entries: Entries,
-    /// The latest moment of a feed that is read ahead.
-    pub latest: Option<Moment>,
-}
-
-/// What is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Course {
-    List,
-    /// The feed of changes, to learn where it ends: the list follows.
-    Ahead,
-    Feed,
-}
 
 /// Parents of a `forEach` that are remembered; those beyond begin at the cursor's `start` in each scan.
 const MOST_PARENTS: usize = 100_000;
@@ -70,13 +48,7 @@ impl Worker {
             reading.began = self.recency.begin();
             let (source, object) = (self.setup.source.clone(), self.plan().source.object.clone());
             self.push(async move {
-                let mut page = reading.reader.next().await;
-                if let (Course::Feed, Ok(Some(entries))) = (reading.course, &mut page) {
-                    match feed::follow(&source, &object, entries).await {
-                        Ok(told) => reading.entries = told,
-                        Err(failure) => page = Err(failure),
-                    }
-                }
+                let page = reading.next(&source, &object).await;
                 Ok(Event::Page(reading, page))
             });
         }
@@ -141,6 +113,7 @@ impl Worker {
             last: false,
             token: None,
             began: Instant::now(),
+            told: None,
             entries: Entries::default(),
             latest: None,
         }));
@@ -290,14 +263,14 @@ impl Worker {
     }
 
     /// Notes a committed page of the list, or of the feed (`fed`), in the scan's state. Once something could not be
-    /// read again, the scan would go on from before it.
+    /// read again, the scan would go on from before it; so it would within a page, which has no position.
     pub(super) fn note_page(
         &mut self,
         fed: bool,
         position: serde_json::Value,
         max_seen: Option<Moment>,
     ) {
-        if self.incomplete {
+        if self.incomplete || position.is_null() {
             return;
         }
         // A page may come after its scan has failed and another one has begun.

@@ -11,12 +11,13 @@ use crate::state::{FeedPosition, Presence, Store};
 
 type Answer = Option<(u16, Value)>;
 
-/// The entries of the feed: each has a `seq` of its own, which is asked for from `since` on, two a page.
+/// The entries of the feed: each has a `seq` of its own, which is asked for from `since` on, two a page unless
+/// `limit` says otherwise.
 #[derive(Clone, Default)]
-struct Feed(Arc<Mutex<Vec<Value>>>);
+pub struct Feed(Arc<Mutex<Vec<Value>>>);
 
 impl Feed {
-    fn tell(&self, kind: &str, n: usize) {
+    pub fn tell(&self, kind: &str, n: usize) {
         let mut entries = self.0.lock().unwrap();
         let seq = entries.len() + 1;
         entries.push(json!({"seq": seq, "type": kind, "data": {"id": format!("c{n}")}}));
@@ -39,14 +40,15 @@ impl Feed {
         let seq = |entry: &Value| entry["seq"].as_u64().unwrap();
         let of = entries.iter().filter(|e| seq(e) >= since && seq(e) > after);
         let rest: Vec<Value> = of.cloned().collect();
-        let page = &rest[..rest.len().min(2)];
-        let next = (rest.len() > 2).then(|| seq(&page[1]));
+        let limit = number("limit").unwrap_or(2) as usize;
+        let page = &rest[..rest.len().min(limit)];
+        let next = (rest.len() > limit).then(|| seq(&page[limit - 1]));
         Some((200, json!({"data": page, "next": next})))
     }
 }
 
 /// Customers with a feed; `rule` is asked before the feed is.
-async fn bench(
+pub async fn bench(
     rule: impl Fn(&mut World, &Asked) -> Answer + Send + Sync + 'static,
 ) -> (Bench, Feed) {
     let feed = Feed::default();
@@ -71,24 +73,24 @@ async fn bench(
     (bench, feed)
 }
 
-fn named(n: usize, name: &str) -> Value {
+pub fn named(n: usize, name: &str) -> Value {
     customer(n, json!({"name": name}))
 }
 
-fn count(bench: &Bench, line: &str) -> usize {
+pub fn count(bench: &Bench, line: &str) -> usize {
     bench.world().count(line)
 }
 
-fn gets(bench: &Bench, n: usize) -> usize {
+pub fn gets(bench: &Bench, n: usize) -> usize {
     count(bench, &format!("GET /customers/c{n}"))
 }
 
-async fn position(bench: &Bench) -> Option<FeedPosition> {
+pub async fn position(bench: &Bench) -> Option<FeedPosition> {
     let store = bench.beside();
     store.list().await.unwrap().remove(0).1.feed
 }
 
-fn watermark(n: i64) -> Option<Moment> {
+pub fn watermark(n: i64) -> Option<Moment> {
     Some(Moment::Integer(n))
 }
 
@@ -206,50 +208,6 @@ async fn what_can_never_be_fetched_and_what_names_no_record_are_dead_letters() {
 }
 
 #[tokio::test]
-async fn a_feed_that_has_forgotten_leads_to_a_full_scan_at_once() {
-    let forgets = Arc::new(Mutex::new(false));
-    let forgot = Arc::clone(&forgets);
-    let (bench, feed) = bench(move |_, asked| {
-        let asks = asked.path == "/events" && asked.query.contains_key("since");
-        (asks && std::mem::take(&mut *forgot.lock().unwrap())).then(|| (410, json!({})))
-    })
-    .await;
-    bench.source(vec![named(0, "Ada")]);
-    feed.tell("customer.created", 0);
-    run(&bench).await;
-    // Nobody tells of these.
-    bench.source(vec![named(0, "Ada L"), named(1, "Bob")]);
-    assert_eq!(
-        run(&bench).await,
-        (0, 1, 0, 0),
-        "only what is read up to again"
-    );
-    *forgets.lock().unwrap() = true;
-    assert_eq!(run(&bench).await, (1, 0, 0, 0));
-    assert_eq!(position(&bench).await.unwrap().watermark, watermark(1));
-}
-
-#[tokio::test]
-async fn a_sync_that_was_away_for_longer_than_the_feed_keeps_reads_the_list() {
-    let (mut bench, _feed) = bench(|_, _| None).await;
-    bench.spec["shop"]["objects"][0]["changes"]["keeps"] = json!("1ms");
-    bench.source(vec![named(0, "Ada")]);
-    run(&bench).await;
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    bench.source(vec![named(0, "Ada"), named(1, "Bob")]);
-    assert_eq!(run(&bench).await, (1, 0, 0, 0));
-    // Another feed than before: its place is another one.
-    bench.spec["shop"]["objects"][0]["changes"]["keeps"] = json!("1h");
-    run(&bench).await;
-    let lists = count(&bench, "GET /customers");
-    run(&bench).await;
-    assert_eq!(count(&bench, "GET /customers"), lists);
-    bench.spec["shop"]["objects"][0]["changes"]["cursor"]["field"]["path"] = json!("data.seq");
-    run(&bench).await;
-    assert!(count(&bench, "GET /customers") > lists);
-}
-
-#[tokio::test]
 async fn a_record_that_an_entry_holds_does_not_overwrite_a_newer_one() {
     let (mut bench, feed) = bench(|_, _| None).await;
     let object = &mut bench.spec["shop"]["objects"][0];
@@ -308,4 +266,34 @@ async fn a_crash_between_fetching_and_t1_and_after_it_loses_nothing() {
     names.sort();
     assert_eq!(emails, names);
     assert!(records.iter().all(|record| record["name"] == "new"));
+}
+
+#[tokio::test]
+async fn a_large_page_is_taken_in_portions_and_its_place_moves_at_the_end() {
+    let down = Arc::new(Mutex::new(true));
+    let is_down = Arc::clone(&down);
+    let (mut bench, feed) = bench(move |_, asked| {
+        let last = asked.path == "/customers/c449";
+        (last && *is_down.lock().unwrap()).then(|| (500, json!({})))
+    })
+    .await;
+    bench.spec["shop"]["objects"][0]["changes"]["query"] = json!({"limit": "1000"});
+    run(&bench).await;
+    bench.source((0..450).map(|n| named(n, "new")).collect());
+    for n in (0..450).chain(0..450) {
+        feed.tell("customer.created", n);
+    }
+    let (report, error) = bench.run().await;
+    assert!(error.is_some(), "{report:?}");
+    assert_eq!(report.counts.read, 400, "two portions are kept");
+    assert_eq!(position(&bench).await.unwrap().watermark, None);
+    *down.lock().unwrap() = false;
+    bench.run().await;
+    assert_eq!(bench.world().records.len(), 450);
+    assert_eq!(position(&bench).await.unwrap().watermark, watermark(900));
+    assert_eq!(
+        (gets(&bench, 0), gets(&bench, 448)),
+        (2, 2),
+        "once in each run"
+    );
 }

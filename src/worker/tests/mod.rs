@@ -11,6 +11,7 @@ mod incomplete;
 mod letters;
 mod matching;
 mod outages;
+mod places;
 mod removal;
 mod sequences;
 mod support;
