@@ -262,6 +262,24 @@ impl<'a> Stage<'a> {
         });
     }
 
+    /// The conditions of all Connections, Mappings and Syncs, a line each.
+    pub fn told(&self) -> String {
+        let mut lines = String::new();
+        for kind in ["Connection", "Mapping", "Sync"] {
+            for object in self.api.list(&self.namespace, kind) {
+                let name = &object["metadata"]["name"];
+                for condition in object["status"]["conditions"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                {
+                    lines += &format!("{kind} {name}: {condition}\n");
+                }
+            }
+        }
+        lines
+    }
+
     /// What operators logged of this namespace.
     fn log(&self) -> String {
         let mut files = self.logs.borrow().clone();
