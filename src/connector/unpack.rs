@@ -14,6 +14,9 @@ pub(super) const ACCEPTED: &str = "gzip, deflate";
 /// Bytes that a body's own word about its length is trusted with before they came.
 const TRUSTED: u64 = 1 << 20;
 
+/// Bytes from which on a body is kept in pieces.
+const PIECE: usize = 1 << 20;
+
 /// The body is larger than may be.
 #[derive(Debug, thiserror::Error)]
 #[error("too large")]
@@ -30,16 +33,40 @@ pub(super) enum Body {
 /// Takes bytes up to a bound.
 #[derive(Debug)]
 pub(super) struct Sink {
+    /// What came before `bytes`, in pieces: to make one large buffer larger would hold it twice meanwhile.
+    full: Vec<Vec<u8>>,
     bytes: Vec<u8>,
+    length: u64,
     most: u64,
+}
+
+impl Sink {
+    /// Joins the pieces; each is given back as soon as it was copied.
+    fn whole(self) -> Bytes {
+        if self.full.is_empty() {
+            return self.bytes.into();
+        }
+        let mut whole = Vec::with_capacity(self.length as usize);
+        for piece in self.full.into_iter().chain([self.bytes]) {
+            whole.extend_from_slice(&piece);
+        }
+        whole.into()
+    }
 }
 
 impl Write for Sink {
     fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
-        if (self.bytes.len() + chunk.len()) as u64 > self.most {
+        let length = self.length + chunk.len() as u64;
+        if length > self.most {
             return Err(io::Error::other(TooLarge));
         }
+        let fits = self.bytes.len() + chunk.len() <= self.bytes.capacity();
+        if !fits && self.bytes.len() >= PIECE {
+            let next = Vec::with_capacity(PIECE.max(chunk.len()));
+            self.full.push(std::mem::replace(&mut self.bytes, next));
+        }
         self.bytes.extend_from_slice(chunk);
+        self.length = length;
         Ok(chunk.len())
     }
 
@@ -52,6 +79,8 @@ impl Body {
     /// A body of at most `most` bytes, counted after unpacking; `length` is what it says of itself.
     pub fn new(headers: &HeaderMap, most: u64, length: u64) -> Self {
         let sink = Sink {
+            full: Vec::new(),
+            length: 0,
             bytes: Vec::with_capacity(length.min(most).min(TRUSTED) as usize),
             most,
         };
@@ -77,11 +106,11 @@ impl Body {
     /// The whole body, after its last chunk; `any`: there was one.
     pub fn finish(self, any: bool) -> io::Result<Bytes> {
         Ok(match self {
-            Self::Plain(sink) => sink.bytes.into(),
+            Self::Plain(sink) => sink.whole(),
             // An answer without a body, such as to HEAD, may name a coding all the same.
             Self::Gzip(_) | Self::Deflate(_) if !any => Bytes::new(),
-            Self::Gzip(packed) => packed.finish()?.bytes.into(),
-            Self::Deflate(packed) => packed.finish()?.bytes.into(),
+            Self::Gzip(packed) => packed.finish()?.whole(),
+            Self::Deflate(packed) => packed.finish()?.whole(),
         })
     }
 }
@@ -123,6 +152,20 @@ mod tests {
             assert_eq!(unpack(coding, &packed, 800).unwrap(), text, "{coding}");
         }
         assert_eq!(unpack("gzip", &[], 0).unwrap(), Bytes::new());
+    }
+
+    #[test]
+    fn a_large_body_is_the_same_from_pieces() {
+        let text: Vec<u8> = (0..PIECE * 3 + 17).map(|i| (i % 251) as u8).collect();
+        for size in [1_000, PIECE - 1, PIECE, PIECE + 1, PIECE * 2] {
+            let most = text.len() as u64;
+            let mut body = Body::new(&HeaderMap::new(), most, 0);
+            for chunk in text.chunks(size) {
+                body.push(chunk).unwrap();
+            }
+            assert!(body.push(b"x").is_err(), "{size}");
+            assert!(body.finish(true).unwrap() == text, "{size}");
+        }
     }
 
     #[test]
