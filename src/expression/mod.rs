@@ -5,9 +5,11 @@ mod cel;
 mod fields;
 mod path;
 pub mod raw;
+mod scanner;
 mod template;
 
 pub use cel::{Expression, ExpressionError, Variable};
 pub use fields::Fields;
 pub use path::{Path, PathError, Step};
+pub use scanner::{Malformed, Scanner};
 pub use template::{Scope, Template, TemplateError};

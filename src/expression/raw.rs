@@ -19,14 +19,25 @@ pub fn field(json: &[u8], path: &Path) -> Option<Value> {
 }
 
 /// The value at these steps of a JSON text.
-pub(super) fn below(json: &str, steps: &[Step]) -> Option<Value> {
+pub(super) fn below(json: &[u8], steps: &[Step]) -> Option<Value> {
     match steps {
         // Most are a key or a moment.
-        [] => serde_json::from_str(json).ok(),
+        [] => value(json),
         _ => {
-            let mut reader = serde_json::Deserializer::from_str(json);
+            let mut reader = serde_json::Deserializer::from_slice(json);
             FieldSeed(steps).deserialize(&mut reader).ok()?
         }
+    }
+}
+
+/// A JSON text that was walked over before, as a value. `None` where that cannot be: it nests too deep.
+pub fn value(json: &[u8]) -> Option<Value> {
+    match json {
+        // What most values are, without looking at each byte once more for what may be there.
+        [b'"', text @ .., b'"'] if memchr::memchr(b'\\', text).is_none() => {
+            Some(Value::String(std::str::from_utf8(text).ok()?.to_owned()))
+        }
+        _ => serde_json::from_slice(json).ok(),
     }
 }
 

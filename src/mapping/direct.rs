@@ -10,7 +10,7 @@ use super::field::{Context, Field, Shape, Source};
 use super::numeral::cut_integer;
 use super::pick::Picks;
 use super::place::Places;
-use crate::expression::{Fields, Path, Step};
+use crate::expression::{Fields, Path, Step, raw};
 
 /// A Mapping's fields, prepared for this way.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Direct {
         for (field, way) in fields.iter().zip(&self.ways) {
             let (slot, beside, place) = match way {
                 Way::Fixed { text, place } => {
-                    pieces.text(*place, text);
+                    pieces.text(*place, text.as_bytes());
                     continue;
                 }
                 Way::Parsed(slots) => {
@@ -106,12 +106,12 @@ impl Direct {
                 } => (*slot, beside.as_slice(), *place),
             };
             let value = match found[slot] {
-                None | Some("null") => None,
+                None | Some(b"null") => None,
                 Some(text) if matches!(way, Way::Text { .. }) && is_canonical(text) => {
                     pieces.text(place, text);
                     continue;
                 }
-                Some(text) => field.trimmed(Cow::Owned(serde_json::from_str(text).ok()?)),
+                Some(text) => field.trimmed(Cow::Owned(raw::value(text)?)),
             };
             match (value, &field.shape) {
                 (None, _) => field.missing(&mut out).ok()?,
@@ -140,14 +140,14 @@ struct Partial<'a> {
     record: Value,
     has: Vec<bool>,
     direct: &'a Direct,
-    found: &'a [Option<&'a str>],
+    found: &'a [Option<&'a [u8]>],
 }
 
 impl Partial<'_> {
     fn with(&mut self, slots: &[usize]) -> Option<&Value> {
         for slot in slots {
-            if let (false, Some(raw)) = (self.has[*slot], self.found[*slot]) {
-                let value = serde_json::from_str(raw).ok()?;
+            if let (false, Some(text)) = (self.has[*slot], self.found[*slot]) {
+                let value = raw::value(text)?;
                 self.direct
                     .picks
                     .path(*slot)
@@ -236,12 +236,13 @@ fn is_alone(fields: &[Field], index: usize) -> bool {
 
 /// Whether a JSON text is written as this program writes it: text without escapes, whole numbers that
 /// no reader rounds, true and false.
-fn is_canonical(text: &str) -> bool {
-    match text.as_bytes() {
-        [b'"', ..] => memchr::memchr(b'\\', text.as_bytes()).is_none(),
+fn is_canonical(text: &[u8]) -> bool {
+    match text {
+        [b'"', ..] => memchr::memchr(b'\\', text).is_none(),
         [b'-' | b'0'..=b'9', ..] => {
-            text.len() <= 16 && text != "-0" && !text.contains(['.', 'e', 'E'])
+            let broken = |byte: &u8| matches!(byte, b'.' | b'e' | b'E');
+            text.len() <= 16 && text != b"-0" && !text.iter().any(broken)
         }
-        _ => matches!(text, "true" | "false"),
+        _ => matches!(text, b"true" | b"false"),
     }
 }

@@ -1,14 +1,7 @@
 //! Finds the texts at several places of a JSON object in one walk, without parsing them.
 //! Pure. Used by `direct`.
 
-use std::fmt;
-
-use serde::Deserializer;
-use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::expression::raw::NameSeed;
-use crate::expression::{Fields, Path, Step};
+use crate::expression::{Fields, Malformed, Path, Scanner, Step};
 
 /// The places; each has a slot.
 #[derive(Debug, Default)]
@@ -26,7 +19,7 @@ struct Node {
     below: Vec<Node>,
 }
 
-type Found<'de> = Vec<Option<&'de str>>;
+type Found<'t> = Vec<Option<&'t [u8]>>;
 
 impl Picks {
     /// The slot of the field at these names; `None` for the whole object.
@@ -52,14 +45,14 @@ impl Picks {
     }
 
     /// The text of each slot; `None` when something on the way to it cannot be read.
-    pub fn read<'de>(&self, json: &'de Fields) -> Option<Found<'de>> {
+    pub fn read<'t>(&self, json: &'t Fields) -> Option<Found<'t>> {
         let mut found = vec![None; self.paths.len()];
         let mut walk = Walk {
             level: &self.root,
             found: &mut found,
         };
         for (name, value) in json.iter() {
-            walk.meet(name, value)?;
+            walk.meet(name, value).ok()?;
         }
         Some(found)
     }
@@ -67,15 +60,15 @@ impl Picks {
 
 /// Where a name is, or would be: names of one length stand together, so that most comparisons are of
 /// two numbers.
-fn search(level: &[Node], name: &str) -> Result<usize, usize> {
+fn search(level: &[Node], name: &[u8]) -> Result<usize, usize> {
     level.binary_search_by(|node| {
         let length = node.name.len().cmp(&name.len());
-        length.then_with(|| (*node.name).cmp(name))
+        length.then_with(|| node.name.as_bytes().cmp(name))
     })
 }
 
 fn node<'n>(level: &'n mut Vec<Node>, name: &str) -> &'n mut Node {
-    let at = match search(level, name) {
+    let at = match search(level, name.as_bytes()) {
         Ok(at) => at,
         Err(at) => {
             let node = Node {
@@ -91,12 +84,12 @@ fn node<'n>(level: &'n mut Vec<Node>, name: &str) -> &'n mut Node {
 }
 
 /// Walks one object.
-struct Walk<'p, 'f, 'de> {
+struct Walk<'p, 'f, 't> {
     level: &'p [Node],
-    found: &'f mut Found<'de>,
+    found: &'f mut Found<'t>,
 }
 
-impl<'de> Walk<'_, '_, 'de> {
+impl<'t> Walk<'_, '_, 't> {
     /// A field that comes twice: the last one counts, as everywhere in JSON.
     fn forget(&mut self, level: &[Node]) {
         for node in level {
@@ -107,11 +100,11 @@ impl<'de> Walk<'_, '_, 'de> {
         }
     }
 
-    /// A field of the object; `None`: it cannot be read.
-    fn meet(&mut self, name: &str, value: &'de str) -> Option<()> {
+    /// A field of the object.
+    fn meet(&mut self, name: &[u8], value: &'t [u8]) -> Result<(), Malformed> {
         let level = self.level;
         let Ok(at) = search(level, name) else {
-            return Some(());
+            return Ok(());
         };
         let node = &level[at];
         if let Some(slot) = node.slot {
@@ -119,47 +112,18 @@ impl<'de> Walk<'_, '_, 'de> {
         }
         if !node.below.is_empty() {
             self.forget(&node.below);
-            if value.starts_with('{') {
-                let inner = Walk {
+            if value.starts_with(b"{") {
+                let mut inner = Walk {
                     level: &node.below,
                     found: self.found,
                 };
-                let mut reader = serde_json::Deserializer::from_str(value);
-                reader.deserialize_map(inner).ok()?;
+                let mut scanner = Scanner::new(value);
+                scanner.enter()?;
+                while let Some(name) = scanner.name()? {
+                    inner.meet(&name, scanner.value()?)?;
+                }
             }
-        }
-        Some(())
-    }
-}
-
-impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(NameSeed)? {
-            if search(self.level, &name).is_err() {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let value = map.next_value_seed(Raw)?.get();
-            self.meet(&name, value)
-                .ok_or_else(|| serde::de::Error::custom("unreadable"))?;
         }
         Ok(())
-    }
-}
-
-/// A value as its text, borrowed from the input.
-struct Raw;
-
-impl<'de> DeserializeSeed<'de> for Raw {
-    type Value = &'de RawValue;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
-        <&RawValue>::deserialize(d)
     }
 }

@@ -29,13 +29,13 @@ pub struct Pieces<'t> {
 }
 
 enum Piece<'t> {
-    Text(&'t str),
+    Text(&'t [u8]),
     /// From here to there in what was made.
     Made(usize, usize),
 }
 
 impl<'t> Pieces<'t> {
-    pub fn text(&mut self, place: usize, text: &'t str) {
+    pub fn text(&mut self, place: usize, text: &'t [u8]) {
         self.pieces[place] = Some(Piece::Text(text));
     }
 
@@ -49,7 +49,7 @@ impl<'t> Pieces<'t> {
 
     fn get(&self, place: usize) -> Option<&[u8]> {
         Some(match self.pieces[place].as_ref()? {
-            Piece::Text(text) => text.as_bytes(),
+            Piece::Text(text) => text,
             Piece::Made(start, end) => &self.made[*start..*end],
         })
     }

@@ -10,12 +10,12 @@ use crate::expression::Path;
 use crate::expression::raw::{push_field, with_fields};
 
 /// Records of an object, with their keys put in.
-pub(super) fn keyed(body: &Bytes, keys: &[String], raw: &[&RawValue], field: &str) -> Vec<Bytes> {
+pub(super) fn keyed(body: &Bytes, keys: &[String], raw: &[&[u8]], field: &str) -> Vec<Bytes> {
     let records = keys.iter().zip(raw);
     records
         .map(|(key, raw)| {
             let key = Value::from(key.as_str()).to_string();
-            with_fields(&body.slice_ref(raw.get().as_bytes()), &[(field, &key)])
+            with_fields(&body.slice_ref(raw), &[(field, &key)])
         })
         .collect()
 }
@@ -23,7 +23,7 @@ pub(super) fn keyed(body: &Bytes, keys: &[String], raw: &[&RawValue], field: &st
 /// Rows become objects. A row that is no list stays as it is; a value without a column is left out.
 pub(super) fn columns(
     body: &Bytes,
-    rows: &[&RawValue],
+    rows: &[&[u8]],
     from: Option<&Path>,
     name: Option<&Path>,
     envelope: &Value,
@@ -31,11 +31,11 @@ pub(super) fn columns(
     let Some((names, rows)) = column_names(rows, from, name, envelope)? else {
         return Ok(Vec::new());
     };
-    let record = |row: &&RawValue| {
-        let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(row.get()) else {
-            return body.slice_ref(row.get().as_bytes());
+    let record = |row: &&[u8]| {
+        let Ok(values) = serde_json::from_slice::<Vec<&RawValue>>(row) else {
+            return body.slice_ref(row);
         };
-        let mut json = Vec::with_capacity(row.get().len() + 16 * names.len());
+        let mut json = Vec::with_capacity(row.len() + 16 * names.len());
         json.push(b'{');
         for (name, value) in names.iter().zip(values) {
             push_field(&mut json, name, value.get());
@@ -46,10 +46,10 @@ pub(super) fn columns(
     Ok(rows.iter().map(record).collect())
 }
 
-type NamesAndRows<'a, 'b> = Option<(Vec<String>, &'a [&'b RawValue])>;
+type NamesAndRows<'a, 'b> = Option<(Vec<String>, &'a [&'b [u8]])>;
 
 fn column_names<'a, 'b>(
-    rows: &'a [&'b RawValue],
+    rows: &'a [&'b [u8]],
     from: Option<&Path>,
     name: Option<&Path>,
     envelope: &Value,
@@ -58,7 +58,7 @@ fn column_names<'a, 'b>(
         let Some((first, rows)) = rows.split_first() else {
             return Ok(None);
         };
-        let names = serde_json::from_str(first.get()).map_err(|_| {
+        let names = serde_json::from_slice(first).map_err(|_| {
             SplitError::Shape(
                 "the first row is no list of column names; give list.columns".to_owned(),
             )

@@ -1,17 +1,12 @@
 //! Splits an answer into its records, as slices of the body, and an envelope of what pages need.
 //! Pure and on the hot path: no record is parsed here, unless a filter wants to see it. Used by `reader`.
 
-use std::fmt;
-
 use bytes::Bytes;
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::shape::{columns, keyed};
-use crate::expression::Step;
-use crate::expression::raw::NameSeed;
+use crate::expression::{Malformed, Scanner, Step};
 use crate::plan::connection::{ListPlan, RecordsPath, RecordsStep, ShapePlan};
 
 /// Field names that an error shows.
@@ -64,9 +59,11 @@ pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> 
         wanted,
         out: &mut out,
     };
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let envelope = walk.deserialize(&mut reader).map_err(syntax)?;
-    reader.end().map_err(syntax)?;
+    let mut scanner = Scanner::new(bytes);
+    let envelope = walk
+        .value(&mut scanner)
+        .and_then(|envelope| scanner.end().map(|()| envelope))
+        .map_err(|Malformed| malformed(text))?;
     match out.trouble {
         Some(Trouble::Missing(_)) if plan.may_miss => out.raw.clear(),
         Some(Trouble::Missing(what) | Trouble::Other(what)) => {
@@ -80,11 +77,9 @@ pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> 
         envelope.unwrap_or_default()
     };
     let records = match &plan.shape {
-        ShapePlan::List | ShapePlan::Single => out
-            .raw
-            .iter()
-            .map(|raw| body.slice_ref(raw.get().as_bytes()))
-            .collect(),
+        ShapePlan::List | ShapePlan::Single => {
+            out.raw.iter().map(|raw| body.slice_ref(raw)).collect()
+        }
         ShapePlan::Map { key } => keyed(body, &out.keys, &out.raw, key),
         ShapePlan::Columns { from, name } => {
             columns(body, &out.raw, from.as_ref(), name.as_ref(), &envelope)?
@@ -99,6 +94,12 @@ fn syntax(error: serde_json::Error) -> SplitError {
     }
     // Only the position: the error's own words may hold a part of the body.
     SplitError::NotJson(format!("line {}, column {}", error.line(), error.column()))
+}
+
+/// What is wrong with a text that is no JSON.
+fn malformed(text: &str) -> SplitError {
+    let unread = || SplitError::NotJson("a name or a value that cannot be read".to_owned());
+    serde_json::from_str::<IgnoredAny>(text).map_or_else(syntax, |_| unread())
 }
 
 fn misplaced(path: &RecordsPath, shape: &ShapePlan, found: &str) -> String {
@@ -116,8 +117,8 @@ fn misplaced(path: &RecordsPath, shape: &ShapePlan, found: &str) -> String {
 
 /// What the walk finds.
 #[derive(Default)]
-struct Out<'de> {
-    raw: Vec<&'de RawValue>,
+struct Out<'t> {
+    raw: Vec<&'t [u8]>,
     /// Shape Map: the key of each record.
     keys: Vec<String>,
     trouble: Option<Trouble>,
@@ -139,8 +140,8 @@ impl Out<'_> {
     }
 }
 
-/// Walks along the path; the value is the envelope.
-struct Walk<'p, 'o, 'de> {
+/// Walks along the path; what comes out is the envelope.
+struct Walk<'p, 'o, 't> {
     steps: &'p [RecordsStep],
     shape: &'p ShapePlan,
     /// The path holds `[*]`: a single record is as good as a list.
@@ -149,122 +150,99 @@ struct Walk<'p, 'o, 'de> {
     strict: bool,
     /// The rest of the paths that the envelope needs, as seen from here.
     wanted: Vec<&'p [Step]>,
-    out: &'o mut Out<'de>,
+    out: &'o mut Out<'t>,
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
-    type Value = Option<Value>;
+type Envelope = Result<Option<Value>, Malformed>;
 
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+impl<'p, 't> Walk<'p, '_, 't> {
+    /// The walk from one step further on.
+    fn below<'o>(
+        &'o mut self,
+        steps: &'p [RecordsStep],
+        strict: bool,
+        wanted: Vec<&'p [Step]>,
+    ) -> Walk<'p, 'o, 't> {
+        Walk {
+            steps,
+            shape: self.shape,
+            many: self.many,
+            strict,
+            wanted,
+            out: &mut *self.out,
+        }
+    }
+
+    /// A value at this step of the path.
+    fn value(self, scanner: &mut Scanner<'t>) -> Envelope {
         let alone = matches!(self.shape, ShapePlan::Single);
         if !self.steps.is_empty() || (!alone && !self.many) {
-            return d.deserialize_any(self);
+            return self.step(scanner);
         }
-        let raw: &'de RawValue = serde::Deserialize::deserialize(d)?;
-        match raw.get().as_bytes().first() {
+        let raw = scanner.value()?;
+        match raw.first() {
             Some(b'n') => {}
-            Some(b'[' | b'{') if !alone => {
-                let list = matches!(self.shape, ShapePlan::List) && raw.get().starts_with('{');
-                if list {
-                    self.out.raw.push(raw);
-                } else {
-                    let mut reader = serde_json::Deserializer::from_str(raw.get());
-                    return reader
-                        .deserialize_any(self)
-                        .map_err(serde::de::Error::custom);
-                }
-            }
+            Some(b'{') if matches!(self.shape, ShapePlan::List) => self.out.raw.push(raw),
+            Some(b'[' | b'{') if !alone => return self.step(&mut Scanner::new(raw)),
             _ => self.out.raw.push(raw),
         }
         Ok(None)
     }
-}
 
-impl Walk<'_, '_, '_> {
-    /// Something without fields or items stands here.
-    fn scalar(self, what: &str) -> Option<Value> {
+    fn step(self, scanner: &mut Scanner<'t>) -> Envelope {
+        let what = match scanner.peek() {
+            Some(b'{') => {
+                scanner.enter()?;
+                return match (self.steps, self.shape) {
+                    ([RecordsStep::Field(_), ..], _) => self.fields(scanner),
+                    ([], ShapePlan::Map { .. }) => self.entries(scanner),
+                    _ => self.other_object(scanner),
+                };
+            }
+            Some(b'[') => {
+                scanner.enter()?;
+                return self.items(scanner);
+            }
+            Some(b'"') => "text",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        };
+        scanner.value()?;
+        // Null where the list should be is how many systems write an empty one; null before is not.
+        if what != "null" || !self.steps.is_empty() {
+            self.misses(what);
+        }
+        Ok(None)
+    }
+
+    /// Something without fields or items of the path stands here.
+    fn misses(self, what: &str) {
         if self.strict {
             self.out.trouble = Some(Trouble::Other(what.to_owned()));
         }
-        None
-    }
-}
-
-macro_rules! scalars {
-    ($($name:ident($kind:ty) $what:literal),*) => {
-        $(fn $name<E>(self, _: $kind) -> Result<Self::Value, E> { Ok(self.scalar($what)) })*
-    };
-}
-
-impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
-    type Value = Option<Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
     }
 
-    scalars!(
-        visit_bool(bool) "a boolean", visit_i64(i64) "a number", visit_u64(u64) "a number",
-        visit_f64(f64) "a number", visit_str(&str) "text"
-    );
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        // Null where the list should be is how many systems write an empty one; null before is not.
-        Ok(if self.steps.is_empty() {
-            None
-        } else {
-            self.scalar("null")
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        match (self.steps, self.shape) {
-            ([RecordsStep::Field(_), ..], _) => self.fields(map),
-            ([], ShapePlan::Map { .. }) => self.entries(map),
-            _ => self.other_object(map),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+    fn items(mut self, scanner: &mut Scanner<'t>) -> Envelope {
         match (self.steps, self.shape) {
             ([], ShapePlan::List | ShapePlan::Columns { .. }) => {
-                while let Some(raw) = seq.next_element()? {
-                    self.out.raw.push(raw);
+                while scanner.item()? {
+                    self.out.raw.push(scanner.value()?);
                 }
             }
-            ([RecordsStep::Each, rest @ ..], shape) => loop {
-                let many = self.many;
-                let walk = Walk {
-                    steps: rest,
-                    shape,
-                    many,
-                    strict: false,
-                    wanted: Vec::new(),
-                    out: &mut *self.out,
-                };
-                if seq.next_element_seed(walk)?.is_none() {
-                    break;
+            ([RecordsStep::Each, rest @ ..], _) => {
+                while scanner.item()? {
+                    self.below(rest, false, Vec::new()).value(scanner)?;
                 }
-            },
-            ([RecordsStep::Index(index), rest @ ..], shape) => {
+            }
+            ([RecordsStep::Index(index), rest @ ..], _) => {
                 let mut at = 0;
-                loop {
-                    let more = if at == *index {
-                        let (many, strict) = (self.many, self.strict);
-                        let walk = Walk {
-                            steps: rest,
-                            shape,
-                            many,
-                            strict,
-                            wanted: Vec::new(),
-                            out: &mut *self.out,
-                        };
-                        seq.next_element_seed(walk)?.is_some()
+                while scanner.item()? {
+                    if at == *index {
+                        let strict = self.strict;
+                        self.below(rest, strict, Vec::new()).value(scanner)?;
                     } else {
-                        seq.next_element::<IgnoredAny>()?.is_some()
-                    };
-                    if !more {
-                        break;
+                        scanner.value()?;
                     }
                     at += 1;
                 }
@@ -273,17 +251,17 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
                 }
             }
             _ => {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(self.scalar("a list"));
+                while scanner.item()? {
+                    scanner.value()?;
+                }
+                self.misses("a list");
             }
         }
         Ok(None)
     }
-}
 
-impl<'p, 'de> Walk<'p, '_, 'de> {
     /// An object on the way to the records.
-    fn fields<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
+    fn fields(mut self, scanner: &mut Scanner<'t>) -> Envelope {
         let [RecordsStep::Field(field), rest @ ..] = self.steps else {
             return Ok(None);
         };
@@ -291,39 +269,28 @@ impl<'p, 'de> Walk<'p, '_, 'de> {
         let mut envelope = Map::new();
         let mut names = Vec::new();
         let mut found = false;
-        while let Some(name) = map.next_key_seed(NameSeed)? {
-            let wanted: Vec<&'p [Step]> = self
-                .wanted
-                .iter()
-                .filter_map(|path| match path {
-                    [Step::Field(first), rest @ ..] if **first == *name => Some(rest),
-                    _ => None,
-                })
-                .collect();
-            if *name == **field {
+        while let Some(name) = scanner.name()? {
+            let below = |path: &&'p [Step]| match path {
+                [Step::Field(first), rest @ ..] if first.as_bytes() == &*name => Some(rest),
+                _ => None,
+            };
+            let wanted: Vec<&'p [Step]> = self.wanted.iter().filter_map(below).collect();
+            if *name == *field.as_bytes() {
                 self.out.back_to(before);
                 found = true;
-                let (shape, many, strict) = (self.shape, self.many, self.strict);
-                let walk = Walk {
-                    steps: rest,
-                    shape,
-                    many,
-                    strict,
-                    wanted,
-                    out: &mut *self.out,
-                };
-                if let Some(inner) = map.next_value_seed(walk)? {
-                    envelope.insert(name.into_owned(), inner);
+                let strict = self.strict;
+                if let Some(inner) = self.below(rest, strict, wanted).value(scanner)? {
+                    envelope.insert(text(&name), inner);
                 }
                 continue;
             }
             if names.len() < SHOWN {
-                names.push(shortened(&name));
+                names.push(shortened(&text(&name)));
             }
-            if wanted.is_empty() {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                envelope.insert(name.into_owned(), map.next_value()?);
+            let value = scanner.value()?;
+            if !wanted.is_empty() {
+                let value = serde_json::from_slice(value).map_err(|_| Malformed)?;
+                envelope.insert(text(&name), value);
             }
         }
         if !found && self.strict {
@@ -333,28 +300,31 @@ impl<'p, 'de> Walk<'p, '_, 'de> {
     }
 
     /// An object that holds each record under its key.
-    fn entries<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
-        while let Some(name) = map.next_key_seed(NameSeed)? {
-            self.out.raw.push(map.next_value()?);
-            self.out.keys.push(name.into_owned());
+    fn entries(self, scanner: &mut Scanner<'t>) -> Envelope {
+        while let Some(name) = scanner.name()? {
+            self.out.raw.push(scanner.value()?);
+            self.out.keys.push(text(&name));
         }
         Ok(None)
     }
 
     /// An object where a list should be.
-    fn other_object<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
+    fn other_object(self, scanner: &mut Scanner<'t>) -> Envelope {
         let mut names = Vec::new();
-        while let Some(name) = map.next_key_seed(NameSeed)? {
+        while let Some(name) = scanner.name()? {
             if names.len() < SHOWN {
-                names.push(shortened(&name));
+                names.push(shortened(&text(&name)));
             }
-            map.next_value::<IgnoredAny>()?;
+            scanner.value()?;
         }
-        if self.strict {
-            self.out.trouble = Some(Trouble::Other(with_names(&names)));
-        }
+        self.misses(&with_names(&names));
         Ok(None)
     }
+}
+
+/// A name of a text that is UTF-8.
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }
 
 fn shortened(name: &str) -> String {
