@@ -1,6 +1,8 @@
 //! Dates and times from one notation to another. A date without a time is a day of the calendar: it
 //! does not move when the time zone changes. Pure; compiled by `compile`, applied by `field`.
 
+use std::borrow::Cow;
+
 use jiff::Zoned;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -47,7 +49,12 @@ impl DateMap {
     }
 
     pub fn apply(&self, value: &Value) -> Result<Value, String> {
-        let text = scalar_text(value).ok_or_else(|| format!("{} is not a date", shown(value)))?;
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => scalar_text(other)
+                .map(Cow::Owned)
+                .ok_or_else(|| format!("{} is not a date", shown(value)))?,
+        };
         let text = text.trim();
         let found = self
             .parse
@@ -59,6 +66,11 @@ impl DateMap {
                     shown(value)
                 )
             })?;
+        if let Found::Day(day) = found
+            && let Some(text) = self.format.write_day(day)
+        {
+            return Ok(Value::String(text));
+        }
         self.format.write(&self.target(found)?)
     }
 

@@ -4,6 +4,7 @@
 mod check;
 mod compile;
 mod date;
+mod day;
 mod direct;
 mod example;
 mod field;

@@ -8,6 +8,8 @@ use jiff::{Timestamp, Zoned};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
+use super::day::Days;
+
 /// How a date is written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notation {
@@ -23,6 +25,8 @@ pub struct Pattern {
     text: String,
     conversions: Vec<char>,
     precision: Precision,
+    /// The same, where it is plain.
+    days: Option<Days>,
 }
 
 /// The smallest part of a time that a notation names.
@@ -86,6 +90,7 @@ impl Notation {
             text: pattern.to_owned(),
             precision: precision(&conversions),
             conversions,
+            days: Days::compile(pattern),
         }))
     }
 
@@ -106,6 +111,9 @@ impl Notation {
             Self::UnixSeconds => unix(text, 1_000_000_000).map(moment),
             Self::UnixMillis => unix(text, 1_000_000).map(moment),
             Self::Pattern(pattern) => {
+                if let Some(day) = pattern.days.as_ref().and_then(|days| days.read(text)) {
+                    return Some(Found::Day(day));
+                }
                 let parsed: BrokenDownTime = strtime::parse(&pattern.text, text).ok()?;
                 if parsed.offset().is_some() || pattern.names('s') {
                     return parsed.to_timestamp().ok().map(moment);
@@ -115,6 +123,14 @@ impl Notation {
                 }
                 local(parsed.to_datetime().ok()?, zone)
             }
+        }
+    }
+
+    /// Writes a day, where this notation is a plain one of days.
+    pub fn write_day(&self, day: Date) -> Option<String> {
+        match self {
+            Self::Pattern(pattern) => pattern.days.as_ref()?.write(day),
+            _ => None,
         }
     }
 
