@@ -1,5 +1,5 @@
 //! The CustomResourceDefinitions of the three kinds, made from their types.
-//! Called by `cli` for the YAML in `crds/` and for checking manifests as the API server does.
+//! Called by `cli` for the YAML in `crds/` and for checking manifests as the API server does, and by `controller`.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -27,6 +27,19 @@ pub struct Crd {
 }
 
 impl Crd {
+    /// A definition that was written as JSON or YAML.
+    pub fn read(definition: Value) -> Self {
+        let name = |field: &str| {
+            let name = definition["spec"]["names"][field].as_str();
+            name.unwrap_or_default().to_owned()
+        };
+        Self {
+            kind: name("kind"),
+            plural: name("plural"),
+            definition,
+        }
+    }
+
     /// The OpenAPI schema of a whole resource.
     pub fn schema(&self) -> &Value {
         &self.definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -38,8 +51,16 @@ impl Crd {
     }
 }
 
-/// The definitions of Connection, Mapping and Sync. Making them takes most of a short command's time, so
-/// each is made on a thread of its own.
+/// The definitions of Connection, Mapping and Sync as YAML: what [`all`] gives, which takes most of a short
+/// command's time to make. A test holds the files to the types.
+pub const WRITTEN: [&str; 3] = [
+    include_str!("../../crds/connections.yaml"),
+    include_str!("../../crds/mappings.yaml"),
+    include_str!("../../crds/syncs.yaml"),
+];
+
+/// The definitions of Connection, Mapping and Sync, made from their types; each on a thread of its own, because
+/// that takes long.
 pub fn all() -> [Crd; 3] {
     std::thread::scope(|threads| {
         let connection = threads.spawn(|| finish(&Connection::crd()));
@@ -62,9 +83,5 @@ fn finish(crd: &CustomResourceDefinition) -> Crd {
     if let Some(status) = definition.pointer_mut(&format!("{schema}/status")) {
         status["default"] = json!({"observedGeneration": -1});
     }
-    Crd {
-        kind: crd.spec.names.kind.clone(),
-        plural: crd.spec.names.plural.clone(),
-        definition,
-    }
+    Crd::read(definition)
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::node::{Content, Node, Position};
 use super::schema::{self, Misfit};
-use crate::api::crd::{Crd, GROUP, VERSION};
+use super::yaml;
+use crate::api::crd::{Crd, GROUP, VERSION, WRITTEN};
 use crate::plan::suggest::hint;
 
 /// The three kinds with their schemas and rules, compiled once.
@@ -24,12 +25,17 @@ pub struct Resource {
 
 impl Kinds {
     pub fn new() -> Self {
-        let compile = |crd: Crd| {
-            let compiled = compile_schema(crd.schema());
-            (crd, compiled)
-        };
+        let kinds = std::thread::scope(|threads| {
+            let made = WRITTEN.map(|text| threads.spawn(move || compile(text)));
+            made.into_iter()
+                .filter_map(|thread| match thread.join() {
+                    Ok(kind) => kind,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        });
         Self {
-            kinds: crate::api::crd::all().into_iter().map(compile).collect(),
+            kinds,
             validator: Validator::new(),
         }
     }
@@ -87,6 +93,14 @@ impl Kinds {
             misfits.push(misfit(&error.field_path, at, message));
         }
     }
+}
+
+/// A definition with its rules; `None` for what is no YAML, which the files in `crds/` are.
+fn compile(text: &str) -> Option<(Crd, CompiledSchema)> {
+    let (documents, _) = yaml::read(text);
+    let crd = Crd::read(documents.first()?.to_json());
+    let compiled = compile_schema(crd.schema());
+    Some((crd, compiled))
 }
 
 /// Reads a checked spec into its type.
