@@ -17,12 +17,12 @@ bench-scale: ## the controller at a thousand and ten thousand Syncs, on a real A
 	cargo bench --bench scale
 
 faults: ## the long run of the fault and kill tests; rewrites the tables of docs/promise.md
-	UPDATE=1 SYNCLINE_FAULT_SEEDS=$${SYNCLINE_FAULT_SEEDS:-100000} cargo test --test faults nothing_is_lost -- --nocapture
-	SYNCLINE_KILL_CYCLES=$${SYNCLINE_KILL_CYCLES:-2500} cargo test --test kill
+	UPDATE=1 SYNCLINE_FAULT_SEEDS=$${SYNCLINE_FAULT_SEEDS:-100000} cargo test --profile soak --test faults nothing_is_lost -- --nocapture
+	SYNCLINE_KILL_CYCLES=$${SYNCLINE_KILL_CYCLES:-2500} cargo test --profile soak --test kill
 
 fuzz: ## a million damaged inputs for whatever reads what others wrote; where a case is slow, a share of them
-	SYNCLINE_FUZZ_CASES=$${SYNCLINE_FUZZ_CASES:-1000000} cargo test --test fuzz -- --nocapture
-	SYNCLINE_FUZZ_CASES=$${SYNCLINE_FUZZ_CASES:-1000000} cargo test --lib -- fuzz_tests mutation_tests --nocapture
+	SYNCLINE_FUZZ_CASES=$${SYNCLINE_FUZZ_CASES:-1000000} cargo test --profile soak --test fuzz -- --nocapture
+	SYNCLINE_FUZZ_CASES=$${SYNCLINE_FUZZ_CASES:-1000000} cargo test --profile soak --lib -- fuzz_tests mutation_tests --nocapture
 
 generate: ## rewrite what is generated from the code
 	UPDATE=1 cargo test --test house
