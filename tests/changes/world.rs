@@ -39,6 +39,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// How often anything was written.
+    pub fn written(&self) -> usize {
+        self.writes.values().map(Vec::len).sum()
+    }
+
     fn tell(&mut self, kind: &str, id: &str) {
         let seq = self.events.len() + 1;
         let event = json!({"seq": seq, "type": format!("customer.{kind}"), "data": {"id": id}});
@@ -188,6 +193,15 @@ pub struct Folder {
 pub struct Engine(Child);
 
 impl Engine {
+    /// Waits until it has ended itself.
+    pub async fn ended(&mut self) {
+        let end = Instant::now() + LONGEST;
+        while self.0.try_wait().expect("a child").is_none() {
+            assert!(Instant::now() < end, "it goes on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.0.kill().expect("it runs");
@@ -222,7 +236,15 @@ impl Folder {
     }
 
     pub fn start(&self) -> Engine {
+        self.start_until(None)
+    }
+
+    /// A debug build ends itself, as by `kill -9`, at the n-th passing of a boundary: `before-t1:3`.
+    pub fn start_until(&self, boundary: Option<&str>) -> Engine {
         let mut command = self.command("run");
+        if let Some(boundary) = boundary {
+            command.env("SYNCLINE_CRASH_AT", boundary);
+        }
         command.arg("--watch").arg("--state").arg(&self.state);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Engine(command.spawn().expect("the binary starts"))
