@@ -224,7 +224,7 @@ impl<'de> Visitor<'de> for FieldsSeed<'_, '_> {
 }
 
 /// A field's name, borrowed where it holds no escapes.
-pub struct NameSeed;
+struct NameSeed;
 
 impl<'de> DeserializeSeed<'de> for NameSeed {
     type Value = Cow<'de, str>;
