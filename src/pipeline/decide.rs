@@ -68,11 +68,7 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
         Class::InFlight if create => lost_create(plan, attempt),
         Class::InFlight => passing(plan, attempt, true),
         // A refusal that comes before anybody looks at the key says nothing about the request before.
-        Class::Permanent | Class::Forbidden | Class::Gone | Class::VersionConflict
-            if create && attempt.in_doubt =>
-        {
-            unanswered(plan, attempt)
-        }
+        class if create && attempt.in_doubt && is_refusal(class) => unanswered(plan, attempt),
         Class::Permanent if attempt.batched => Next::Split,
         Class::Permanent => Next::Dead("Permanent"),
         Class::Forbidden => Next::Dead("Forbidden"),
@@ -96,6 +92,14 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
         Class::AlreadyExists if attempt.in_doubt => Next::Ambiguous,
         Class::AlreadyExists => Next::Dead("AlreadyExists"),
     }
+}
+
+/// Whether the target looked at a request and will not carry it out.
+pub fn is_refusal(class: Class) -> bool {
+    matches!(
+        class,
+        Class::Permanent | Class::Forbidden | Class::Gone | Class::VersionConflict
+    )
 }
 
 /// A failure that may pass by itself, until it has lasted too long.
@@ -124,8 +128,9 @@ pub fn lost_create(plan: &Plan, attempt: Attempt) -> Next {
     unanswered(plan, attempt)
 }
 
-/// A create that cannot be sent again under its key.
-fn unanswered(plan: &Plan, attempt: Attempt) -> Next {
+/// A create that cannot be sent again under its key, or whose key was refused when it was: who is refused each time
+/// would never come to an end.
+pub fn unanswered(plan: &Plan, attempt: Attempt) -> Next {
     if attempt.searchable && plan.target.object.find.is_some() && plan.matching.is_some() {
         return Next::Resolve;
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::connector::{Item, Write};
 use crate::mapping::Links;
-use crate::pipeline::decide::{Attempt, Next, key_left, lost_create};
+use crate::pipeline::decide::{Attempt, Next, is_refusal, key_left, lost_create, unanswered};
 use crate::pipeline::diff::changed_fields;
 use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::connection::BatchPlan;
@@ -333,7 +333,12 @@ impl Worker {
             searchable: flight.entry.matching.is_some(),
             in_doubt: true,
         };
-        match lost_create(self.plan(), attempt) {
+        let last = flight.detail.failure.as_ref();
+        let next = match last.is_some_and(|failure| is_refusal(failure.class)) {
+            true => unanswered(self.plan(), attempt),
+            false => lost_create(self.plan(), attempt),
+        };
+        match next {
             Next::Resend => self.send(Verb::Create, id),
             Next::Resolve if !planted(Bug::NoLookup) => self.search(id),
             Next::Ambiguous if !planted(Bug::AmbiguousRetried) => {

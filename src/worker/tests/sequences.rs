@@ -182,3 +182,31 @@ async fn a_token_that_suddenly_belongs_to_another_tenant_recreates_a_few_records
         .count();
     assert!(made <= 20, "{made} were created there");
 }
+
+#[tokio::test]
+async fn a_keyed_create_whose_answer_was_lost_and_that_is_then_refused_is_looked_for_before_it_is_given_up()
+ {
+    for arrived in [false, true] {
+        let mut bench = Bench::new(move |world, asked| {
+            let first = world.count("POST /contacts") == 1;
+            (asked.method == "POST").then(|| match first {
+                true if arrived => {
+                    let _ = world.behave(asked);
+                    (500, json!({}))
+                }
+                true => (500, json!({})),
+                false => (422, json!({})),
+            })
+        })
+        .await;
+        keyed(&mut bench, "24h");
+        bench.source(vec![customer(0, "A")]);
+        let (report, error) = bench.run().await;
+        assert_eq!(report.outcome, "Succeeded", "{error:?}");
+        let dead = bench.dead_letters().await;
+        let reasons: Vec<_> = dead.iter().map(|e| e.detail.reason.as_str()).collect();
+        let expected: &[&str] = if arrived { &[] } else { &["Permanent"] };
+        assert_eq!(reasons, expected, "arrived: {arrived}");
+        assert_eq!(bench.totals().await.links, u64::from(arrived));
+    }
+}
