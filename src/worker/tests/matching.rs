@@ -53,14 +53,14 @@ async fn more_records_than_are_taken_at_once_wait_behind_one_in_doubt_and_all_co
         })
     })
     .await;
-    bench.source(twins(700));
+    bench.source(twins(300));
     let (report, _) = bench.run().await;
     assert_eq!(report.outcome, "Succeeded");
     assert_eq!(bench.world().records.len(), 1);
     let totals = bench.totals().await;
     assert_eq!(
         (totals.waiting, totals.dead.get("DuplicateMatch")),
-        (0, Some(&699)),
+        (0, Some(&299)),
         "{totals:?}"
     );
 }

@@ -23,7 +23,7 @@ use crate::state::{Exception, OnMismatch, Pick, RunReport, Session, Store, Total
 use crate::worker::{AllowDeletes, Board, Mode, Progress, RunError, Setup, Target, Worker};
 
 /// A run that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(180);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// A request to one of the systems.
 #[derive(Clone, Debug)]
