@@ -17,6 +17,7 @@ mod functions;
 mod message;
 mod meter;
 mod panics;
+mod plain;
 mod walk;
 
 /// Longest text of an expression in bytes.
@@ -50,6 +51,8 @@ pub struct Expression {
     tree: Arc<Tree>,
     /// Of each variable, what is used.
     uses: Arc<HashMap<String, Uses>>,
+    /// How it is answered without CEL, where it can be.
+    plain: Option<Arc<plain::Plain>>,
 }
 
 /// What an expression uses of a variable.
@@ -119,6 +122,7 @@ impl Expression {
             text: text.to_owned(),
             tree: Arc::new(meter::metered(program.expression().clone())),
             uses: Arc::new(walk.uses),
+            plain: plain::Plain::of(program.expression()).map(Arc::new),
         })
     }
 
@@ -133,6 +137,10 @@ impl Expression {
     /// # Errors
     /// What CEL says, without any value; more work than the bounds allow; a result that JSON cannot hold.
     pub fn evaluate(&self, variables: &[Variable<'_>]) -> Result<Value, ExpressionError> {
+        let plain = self.plain.as_ref();
+        if let Some(result) = plain.and_then(|plain| plain.evaluate(variables)) {
+            return Ok(result);
+        }
         self.run(variables)
             .and_then(|result| convert::json(&result))
             .map_err(|problem| error(&self.text, problem))
@@ -143,6 +151,10 @@ impl Expression {
     /// # Errors
     /// As [`Expression::evaluate`], and any result but a boolean.
     pub fn test(&self, variables: &[Variable<'_>]) -> Result<bool, ExpressionError> {
+        let plain = self.plain.as_ref();
+        if let Some(answer) = plain.and_then(|plain| plain.test(variables)) {
+            return Ok(answer);
+        }
         match self.run(variables) {
             Ok(Cel::Bool(answer)) => Ok(answer),
             Ok(_) => Err(error(&self.text, "the result is not true or false".into())),

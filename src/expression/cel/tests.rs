@@ -275,3 +275,58 @@ proptest! {
         }
     }
 }
+
+/// The same expression, always given to CEL.
+fn by_cel(text: &str) -> Expression {
+    let expression = Expression::compile(text, &["record"]).unwrap();
+    Expression {
+        plain: None,
+        ..expression
+    }
+}
+
+#[test]
+fn what_is_answered_without_cel_is_answered_as_cel_would() {
+    let records = [
+        json!({}),
+        json!(null),
+        json!({"type": "customer.created", "data": {"id": "c1", "odd name": "x", "paid": true}}),
+        json!({"type": "", "data": {"id": 7, "odd name": null, "paid": "true"}}),
+        json!({"type": null, "data": "text"}),
+        json!({"type": ["customer."], "data": [{"id": "c1"}]}),
+        json!({"type": {"customer": 1}, "data": {"id": {"id": "c1"}}}),
+    ];
+    for (text, plain) in [
+        ("record.type", true),
+        (r#"record["type"]"#, true),
+        (r#"record.data["odd name"]"#, true),
+        ("record.data.paid", true),
+        (r#"record.type == "customer.created""#, true),
+        (r#""" == record.type"#, true),
+        (r#"record.data.id != "c1""#, true),
+        (r#"record.type.startsWith("customer.")"#, true),
+        (r#"record.data.id.startsWith("")"#, true),
+        ("record.data[0]", false),
+        ("has(record.type)", false),
+        (r#"record.type.endsWith("created")"#, false),
+        (r#"record.type == "a" || record.type == """#, false),
+        ("record.type == record.data", false),
+        (r#""a" == "a""#, false),
+    ] {
+        let expression = Expression::compile(text, &["record"]).unwrap();
+        assert_eq!(expression.plain.is_some(), plain, "{text}");
+        for record in &records {
+            let record = [("record", record)];
+            assert_eq!(
+                expression.evaluate(&record),
+                by_cel(text).evaluate(&record),
+                "{text} of {record:?}"
+            );
+            assert_eq!(
+                expression.test(&record),
+                by_cel(text).test(&record),
+                "{text} of {record:?}"
+            );
+        }
+    }
+}
