@@ -55,16 +55,22 @@ const UNTRIED: u8 = 0x10;
 /// About what an entry takes beside its texts, in bytes.
 const FIXED: usize = 112;
 
-/// Encodes the entries of a page.
+/// Encodes whole entries.
 pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry, IntoIter: Clone>) -> Vec<u8> {
-    let entries = entries.into_iter();
-    let size = |entry: &Entry| {
-        let texts = [&entry.source, &entry.body, &entry.params];
+    encode_page(entries.into_iter().map(|entry| (entry, true)))
+}
+
+/// Encodes the entries of a page, each with its body or, where it may be mapped anew after a crash, without.
+pub fn encode_page<'a>(entries: impl Iterator<Item = (&'a Entry, bool)> + Clone) -> Vec<u8> {
+    let none = Bytes::new();
+    let body = |entry: &'a Entry, whole| if whole { &entry.body } else { &none };
+    let size = |(entry, whole): (&'a Entry, bool)| {
+        let texts = [&entry.source, body(entry, whole), &entry.params];
         FIXED + entry.key.as_str().len() + texts.map(Bytes::len).iter().sum::<usize>()
     };
     let mut out = Vec::with_capacity(1 + entries.clone().map(size).sum::<usize>());
     out.push(FORMAT);
-    for entry in entries {
+    for (entry, whole) in entries {
         put(&mut out, entry.key.as_str().as_bytes());
         out.extend_from_slice(&entry.raw.to_bytes());
         out.extend_from_slice(&entry.mapped.to_bytes());
@@ -93,7 +99,7 @@ pub fn encode<'a>(entries: impl IntoIterator<Item = &'a Entry, IntoIter: Clone>)
         out.extend_from_slice(&entry.token);
         out.extend_from_slice(&entry.seen.to_be_bytes());
         put(&mut out, &entry.source);
-        put(&mut out, &entry.body);
+        put(&mut out, body(entry, whole));
         put(&mut out, &entry.params);
         let removal = match entry.removal {
             None => 0,
@@ -260,6 +266,18 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(entries in prop::collection::vec(entry(), 0..8)) {
             prop_assert_eq!(decode(encode(&entries)), Ok(entries));
+        }
+
+        #[test]
+        fn a_body_that_need_not_be_kept_is_empty_and_all_else_is_there(
+            mut entries in prop::collection::vec((entry(), any::<bool>()), 0..8),
+        ) {
+            let bytes = encode_page(entries.iter().map(|(entry, whole)| (entry, *whole)));
+            for (entry, _) in entries.iter_mut().filter(|(_, whole)| !whole) {
+                entry.body = Bytes::new();
+            }
+            let expected = entries.into_iter().map(|(entry, _)| entry).collect();
+            prop_assert_eq!(decode(bytes), Ok::<Vec<Entry>, Damaged>(expected));
         }
 
         #[test]

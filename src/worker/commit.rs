@@ -6,10 +6,11 @@ use futures::future::BoxFuture;
 
 use crate::pipeline::route::{Step, route};
 use crate::plan::{Guarantee, Plan};
-use crate::state::{Change, StoreError, mark};
+use crate::state::{Change, StoreError, mark, segment};
 use crate::trial::{Bug, planted};
 
 use super::crash::{Boundary, pass};
+use super::flight::Flight;
 use super::page::Batch;
 use super::{Event, Worker};
 
@@ -77,9 +78,10 @@ impl Worker {
                     }
                 })
                 .collect();
-            let body = crate::state::segment::encode(
-                batch.added.iter().map(|id| &self.flights.get(*id).entry),
-            );
+            let body = segment::encode_page(batch.added.iter().map(|id| {
+                let flight = self.flights.get(*id);
+                (&flight.entry, is_frozen(self.plan(), flight))
+            }));
             batch.changes.push(Change::Segment {
                 number: batch.number,
                 body,
@@ -141,4 +143,14 @@ pub(super) fn carries_t2(plan: &Plan) -> bool {
             .create
             .as_ref()
             .is_some_and(|create| create.batch.is_none())
+}
+
+/// Whether a version must be sent with the very bytes that T1 keeps, also after a crash: where it may be created, and
+/// the target remembers what it was told. What is repeatable is mapped anew from its source then, and half of what T1
+/// writes is saved.
+fn is_frozen(plan: &Plan, flight: &Flight) -> bool {
+    let step = route(plan, flight.base.target.is_some());
+    flight.entry.removal.is_some()
+        || plan.target.object.create.is_some()
+        || !matches!(step, Step::Update | Step::Upsert)
 }

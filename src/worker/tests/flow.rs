@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::Bench;
+use crate::state::Store;
 
 fn customer(n: usize, name: &str) -> Value {
     json!({"id": format!("c{n}"), "email": format!("c{n}@example.com"), "name": name})
@@ -169,4 +170,51 @@ async fn a_new_parent_is_read_from_its_beginning_and_an_old_one_is_not() {
             "{regions:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_repeatable_is_kept_without_its_body_and_mapped_anew_after_a_crash() {
+    let mut bench = Bench::new(|world, asked| {
+        (asked.method == "PUT").then(|| {
+            let id = world.records.len();
+            world.records.push(asked.body.clone());
+            (200, json!({"id": id}))
+        })
+    })
+    .await;
+    let target = bench.spec["crm"]["objects"][0].as_object_mut().unwrap();
+    target.insert("upsert".into(), json!({"path": "/by/${source.id}"}));
+    target.remove("create");
+    bench.source((0..3).map(|n| customer(n, "Ada")).collect());
+    bench.crash("PUT /by/", 1).await;
+    let kept = {
+        let beside = bench.beside();
+        let session = bench.session(&beside).await;
+        beside.outbox(&session).await.unwrap()
+    };
+    let entries = kept.iter().flat_map(|stored| &stored.entries);
+    assert_eq!(entries.clone().count(), 3);
+    assert!(
+        entries
+            .into_iter()
+            .all(|e| e.body.is_empty() && !e.source.is_empty())
+    );
+    bench.spec["map"]["fields"][1]["expr"] = json!("record.name + '!'");
+    bench.spec["map"]["fields"][1]
+        .as_object_mut()
+        .unwrap()
+        .remove("from");
+    let before = bench.world().records.len();
+    let (report, _) = bench.run().await;
+    assert_eq!(report.outcome, "Succeeded");
+    let world = bench.world();
+    assert_eq!(world.records.len() - before, 3);
+    let names = world.records[before..]
+        .iter()
+        .map(|r| r["name"].as_str().unwrap());
+    assert!(
+        names.into_iter().all(|name| name.ends_with('!')),
+        "{:?}",
+        world.records
+    );
 }
