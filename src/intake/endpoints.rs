@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub namespace: String,
     pub connection: String,
     pub plan: Arc<WebhookPlan>,
+    /// `NAMESPACE/NAME`, as the store calls the Connection.
+    pub(super) inbox: String,
     pub(super) meter: Arc<WebhookMeter>,
     /// The keys as they were read last.
     keys: Mutex<Option<(Instant, Arc<Vec<SecretString>>)>>,
@@ -35,6 +37,7 @@ impl Endpoint {
             namespace: namespace.to_owned(),
             connection: connection.to_owned(),
             plan,
+            inbox: format!("{namespace}/{connection}"),
             meter: Arc::default(),
             keys: Mutex::new(None),
         }
@@ -46,11 +49,6 @@ impl Endpoint {
             "/hooks/{}/{}/{}",
             self.namespace, self.connection, self.plan.name
         )
-    }
-
-    /// `NAMESPACE/NAME`, as the store calls the Connection.
-    pub(super) fn inbox(&self) -> String {
-        format!("{}/{}", self.namespace, self.connection)
     }
 
     pub(super) async fn keys(

@@ -156,26 +156,24 @@ impl Receiver {
     ) -> Result<(), Refusal> {
         let count = events.len() as u64;
         if planted(Bug::AcknowledgeBeforeCommit) {
-            let kept = self.inner.store.receive(&endpoint.inbox(), events, at);
+            let kept = self.inner.store.receive(&endpoint.inbox, events, at);
             tokio::spawn(kept);
             return Ok(());
         }
-        match self
-            .inner
-            .store
-            .receive(&endpoint.inbox(), events, at)
-            .await
-        {
+        match self.inner.store.receive(&endpoint.inbox, events, at).await {
             Ok(new) => {
                 endpoint.meter.add(Delivery::Kept, new);
                 if count > new {
                     endpoint.meter.add(Delivery::Repeated, count - new);
                 }
                 if new > 0 {
-                    let inbox = endpoint.inbox();
+                    let inbox = &endpoint.inbox;
                     self.inner
                         .news
-                        .send_modify(|news| *news.entry(inbox).or_default() += 1);
+                        .send_modify(|news| match news.get_mut(inbox) {
+                            Some(times) => *times += 1,
+                            None => drop(news.insert(inbox.clone(), 1)),
+                        });
                 }
                 Ok(())
             }
@@ -222,15 +220,27 @@ async fn arrival(headers: &HeaderMap, body: Body, limit: u64) -> Result<Bytes, R
     }
     let read = async {
         let mut stream = body.into_data_stream();
-        let mut whole = Vec::new();
+        // Most come in one piece.
+        let (mut first, mut whole) = (Bytes::new(), Vec::new());
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| Refusal::Interrupted)?;
-            if (whole.len() + chunk.len()) as u64 > limit {
+            if (first.len().max(whole.len()) + chunk.len()) as u64 > limit {
                 return Err(Refusal::TooLarge);
+            }
+            if first.is_empty() && whole.is_empty() {
+                first = chunk;
+                continue;
+            }
+            if whole.is_empty() {
+                whole.extend_from_slice(&first);
             }
             whole.extend_from_slice(&chunk);
         }
-        Ok(Bytes::from(whole))
+        Ok(if whole.is_empty() {
+            first
+        } else {
+            whole.into()
+        })
     };
     tokio::time::timeout(ARRIVAL, read)
         .await
