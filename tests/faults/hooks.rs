@@ -1,7 +1,7 @@
 //! The source's webhook: deliveries that are lost, repeated, late and in another order, to a real receiver.
 //! Notes in the source what was answered with 2xx; used by `life`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ring::hmac;
@@ -20,7 +20,6 @@ use crate::server::Server;
 
 pub struct Hooks {
     case: Case,
-    client: reqwest::Client,
     /// Versions of which the source has tried to tell, by record.
     sent: std::collections::BTreeMap<String, usize>,
     /// Deliveries that come once more, later: id, version, body.
@@ -29,11 +28,8 @@ pub struct Hooks {
 
 impl Hooks {
     pub fn new(case: Case) -> Self {
-        // reqwest is built without a way to choose one by itself.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             case,
-            client: reqwest::Client::new(),
             sent: Default::default(),
             again: Vec::new(),
         }
@@ -87,7 +83,6 @@ impl Hooks {
         }
         let path = format!("/hooks/default/source-{}/events", self.case.seed);
         let receiver = Receiver::new(endpoints, Arc::new(Given), store, board.news.clone());
-        let client = self.client.clone();
         async move {
             if bodies.is_empty() {
                 return;
@@ -99,13 +94,25 @@ impl Hooks {
             );
             let (_stop, stopped) = watch::channel(false);
             let serving = receiver.serve(listener, stopped);
-            let telling = tell(&client, &url, bodies, server);
+            let telling = tell(client(), &url, bodies, server);
             tokio::select! {
                 served = serving => served.expect("the receiver serves"),
                 () = telling => {}
             }
         }
     }
+}
+
+/// What tells, for all cases: making one reads the machine's certificates.
+fn client() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        // reqwest is built without a way to choose one by itself.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A receiver that is gone leaves its port to another one.
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+        client.build().expect("a client")
+    })
 }
 
 async fn tell(

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::case::{Case, Fault};
 use crate::hooks::Hooks;
 use crate::killer::{Killer, MOMENTS, Moment};
-use crate::manifests::{SECRET, plan, sync_name};
+use crate::manifests::{Plans, SECRET, sync_name};
 use crate::server::Server;
 use crate::store::{Flaky, Flaw};
 use crate::world::World;
@@ -32,6 +32,7 @@ pub struct Lives {
     pub case: Case,
     pub server: Server,
     pub store: Arc<dyn Store>,
+    plans: Plans,
     hooks: Hooks,
 }
 
@@ -47,6 +48,7 @@ impl Lives {
         let server = Server::start(World::new(case)).await;
         Self {
             case,
+            plans: Plans::new(&case, server.port),
             hooks: Hooks::new(case),
             server,
             store,
@@ -67,7 +69,7 @@ impl Lives {
 
     /// The Sync is there before anything is told: what a webhook told before is for its first scan.
     async fn begin(&self) {
-        let plan = plan(&self.case, self.server.port, false);
+        let plan = &self.plans.calm;
         let opened = self
             .store
             .open(&plan.name, plan.identity, OnMismatch::Refuse);
@@ -144,7 +146,7 @@ impl Lives {
         if matches!(flaw, Some((Flaw::Held, _))) {
             return self.taken_over(&store).await;
         }
-        let plan = plan(&self.case, self.server.port, true);
+        let plan = Arc::clone(&self.plans.trouble);
         let board = Arc::new(Board::default());
         let hooked: Arc<dyn Store> = store.clone();
         let deliveries = self
@@ -169,7 +171,7 @@ impl Lives {
         let fence = Fence::closed();
         fence.open_until(std::time::Instant::now() + Duration::from_secs(3600));
         let run = |store: Arc<dyn Store>, fence: Fence| {
-            let plan = plan(&self.case, self.server.port, true);
+            let plan = Arc::clone(&self.plans.trouble);
             engine(&self.case, plan, store, Arc::default(), fence, false, 150)
         };
         let mut first = std::pin::pin!(run(store.clone(), fence.clone()));
@@ -213,7 +215,7 @@ impl Lives {
         let writes = |world: &World| world.target.log.len() + world.target.deleted.len();
         for run in 0..MOST_RUNS {
             let before = writes(&self.server.world());
-            let plan = plan(&self.case, self.server.port, false);
+            let plan = Arc::clone(&self.plans.calm);
             let (store, board) = (Arc::clone(&self.store), Arc::default());
             let running = engine(
                 &self.case,

@@ -2,8 +2,9 @@
 //! that end at every step and are taken over, stores that fail; an oracle logs every write, and a judge says what
 //! is lost, twice or stale.
 //!
-//! `SYNCLINE_FAULT_SEEDS` is how many seeds (2,000), from `SYNCLINE_FAULT_FROM` on (0). A seed that fails prints
-//! how to run it alone.
+//! `SYNCLINE_FAULT_SEEDS` is how many seeds (2,000), from `SYNCLINE_FAULT_FROM` on (0), and `SYNCLINE_FAULT_AT_ONCE`
+//! how many of them may run at once (1,000; fewer where the machine does not keep up). A seed that fails prints how to
+//! run it alone.
 
 mod case;
 mod hooks;
@@ -11,6 +12,7 @@ mod judge;
 mod killer;
 mod life;
 mod manifests;
+mod pace;
 mod page;
 mod planted;
 #[path = "../support/postgres.rs"]

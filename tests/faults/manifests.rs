@@ -9,8 +9,11 @@ use syncline::record::SyncName;
 
 use crate::case::{Case, Fault, Guarantee, Hook};
 
-/// How long the engine waits for an answer while things go wrong.
-pub const TIMEOUT: Duration = Duration::from_millis(400);
+/// How long the engine waits for an answer where answers come too late, until things go well.
+const HASTY: Duration = Duration::from_millis(100);
+
+/// How long it waits otherwise: that an answer takes long on a busy machine is no fault of a case.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The key of the webhook's signatures, and the password of the login.
 pub const SECRET: &str = "canary-secret";
@@ -22,8 +25,26 @@ pub fn sync_name(case: &Case) -> SyncName {
     }
 }
 
-/// The Plan for systems on `port`. `hasty`: gives up waiting for answers soon.
-pub fn plan(case: &Case, port: u16, hasty: bool) -> Arc<Plan> {
+/// What the engine is told, for systems on one port.
+pub struct Plans {
+    /// While things go wrong.
+    pub trouble: Arc<Plan>,
+    /// Once they go well.
+    pub calm: Arc<Plan>,
+}
+
+impl Plans {
+    pub fn new(case: &Case, port: u16) -> Self {
+        let calm = plan(case, port, TIMEOUT);
+        let trouble = match case.has(Fault::LateReply) {
+            true => plan(case, port, HASTY),
+            false => Arc::clone(&calm),
+        };
+        Self { trouble, calm }
+    }
+}
+
+fn plan(case: &Case, port: u16, timeout: Duration) -> Arc<Plan> {
     let name = |name: &str| ResourceName::new("default", name);
     let sync = sync_name(case);
     let source = format!("source-{}", case.seed);
@@ -32,10 +53,10 @@ pub fn plan(case: &Case, port: u16, hasty: bool) -> Arc<Plan> {
     };
     let resources = Resources {
         connections: [
-            (name(&source), of(source_spec(case, port, hasty))),
+            (name(&source), of(source_spec(case, port, timeout))),
             (
                 name("target"),
-                serde_json::from_value(target_spec(case, port, hasty)).expect("a Connection"),
+                serde_json::from_value(target_spec(case, port, timeout)).expect("a Connection"),
             ),
         ]
         .into(),
@@ -54,12 +75,7 @@ pub fn plan(case: &Case, port: u16, hasty: bool) -> Arc<Plan> {
     Arc::new(compile(&resources, &sync).unwrap_or_else(|e| panic!("{e:?}")))
 }
 
-fn http(port: u16, hasty: bool) -> Value {
-    let timeout = if hasty {
-        TIMEOUT
-    } else {
-        Duration::from_secs(30)
-    };
+fn http(port: u16, timeout: Duration) -> Value {
     json!({
         "baseURL": format!("http://127.0.0.1:{port}"),
         "allowPlaintext": true,
@@ -71,7 +87,7 @@ fn retry() -> Value {
     json!({"initialDelay": "2ms", "maxDelay": "10ms"})
 }
 
-fn source_spec(case: &Case, port: u16, hasty: bool) -> Value {
+fn source_spec(case: &Case, port: u16, timeout: Duration) -> Value {
     let query = |name: &str| json!({"in": "Query", "name": name});
     let pagination = match case.ordered {
         true => json!({"token": {"from": "next", "sendAs": query("token")}}),
@@ -99,7 +115,7 @@ fn source_spec(case: &Case, port: u16, hasty: bool) -> Value {
     }
     object["list"] = list;
     let mut spec = json!({
-        "http": http(port, hasty), "auth": {"none": {}}, "access": ["Read"], "retry": retry(),
+        "http": http(port, timeout), "auth": {"none": {}}, "access": ["Read"], "retry": retry(),
         "objects": [object],
     });
     if let Some(hook) = case.hook {
@@ -117,7 +133,7 @@ fn source_spec(case: &Case, port: u16, hasty: bool) -> Value {
     spec
 }
 
-fn target_spec(case: &Case, port: u16, hasty: bool) -> Value {
+fn target_spec(case: &Case, port: u16, timeout: Duration) -> Value {
     let id = json!({"id": "id"});
     let mut object = json!({
         "name": "contacts",
@@ -149,7 +165,7 @@ fn target_spec(case: &Case, port: u16, hasty: bool) -> Value {
     });
     let send = json!({"in": "Header", "name": "X-Token"});
     json!({
-        "http": http(port, hasty),
+        "http": http(port, timeout),
         "auth": {"session": {"login": login, "token": "token", "sendAs": send}},
         "access": ["Read", "Create", "Update", "Delete"],
         "limits": [{"concurrency": case.concurrency}],

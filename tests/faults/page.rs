@@ -51,8 +51,7 @@ fn between<'a>(page: &'a str, name: &str) -> &'a str {
 /// Writes what a run has shown into the page.
 pub fn update(outcome: &Outcome) {
     let mut page = std::fs::read_to_string(file()).expect("docs/promise.md");
-    let seeds: u64 = outcome.cells.values().map(|cell| cell.seeds).sum();
-    let faults: u64 = outcome.cells.values().map(|cell| cell.faults).sum();
+    let (seeds, faults) = (outcome.seeds(), outcome.faults());
     let parts = [
         (
             "figures",

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::FutureExt;
 use syncline::state::{Location, Store, Takeover};
+use tokio::task::JoinSet;
 
 use crate::case::{Case, Fault, Guarantee, Kind};
 use crate::judge::{Verdict, Wrong, judge};
 use crate::life::Lives;
 use crate::manifests::sync_name;
-use crate::postgres::cluster;
+use crate::pace::{Pace, Report};
+use crate::postgres::cluster_in_memory;
 
 /// Most failures that are shown.
-const MOST_SHOWN: usize = 5;
+const MOST_SHOWN: usize = 10;
 
-/// Which seeds, and how many of them at once.
+/// Which seeds, and at most how many of them at once.
 pub struct Settings {
     pub from: u64,
     pub count: u64,
@@ -35,7 +38,7 @@ impl Settings {
         Self {
             from: number("SYNCLINE_FAULT_FROM", 0),
             count: number("SYNCLINE_FAULT_SEEDS", 2000),
-            at_once: number("SYNCLINE_FAULT_AT_ONCE", 48) as usize,
+            at_once: number("SYNCLINE_FAULT_AT_ONCE", 1000) as usize,
             only: None,
             until: None,
         }
@@ -65,7 +68,6 @@ pub struct Outcome {
 
 pub fn run(settings: &Settings) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
@@ -78,7 +80,7 @@ pub fn run(settings: &Settings) -> Outcome {
         .take(settings.count as usize)
         .collect();
     let postgres = cases.iter().any(|case| case.store == Kind::Postgres);
-    let database = postgres.then(|| cluster().database());
+    let database = postgres.then(|| cluster_in_memory().database());
     let folder = folder();
     let outcome = runtime.block_on(async {
         let open = async |place: &str| {
@@ -90,30 +92,33 @@ pub fn run(settings: &Settings) -> Outcome {
             Some(database) => open(&database.url()).await,
             None => Arc::clone(&sqlite),
         };
-        let mut outcome = Outcome::default();
-        let mut cases = futures::stream::iter(cases)
-            .map(|case| {
+        let (pace, mut report) = (Pace::new(settings.at_once), Report::new(cases.len() as u64));
+        let (mut outcome, mut running) = (Outcome::default(), JoinSet::new());
+        let mut cases = cases.into_iter();
+        loop {
+            while running.len() < pace.at_once()
+                && let Some(case) = cases.next()
+            {
                 let store = match case.store {
                     Kind::Sqlite => Arc::clone(&sqlite),
                     Kind::Postgres => Arc::clone(&postgres),
                 };
-                async move { (case, tokio::spawn(one(case, store)).await) }
-            })
-            .buffer_unordered(settings.at_once);
-        while let Some(ended) = cases.next().await {
-            let (case, ended) = ended;
-            let (verdict, faults) = ended.unwrap_or_else(|panic| {
-                let said = panic.into_panic();
-                let said = said.downcast_ref::<String>().cloned().unwrap_or_default();
-                let wrong = vec![(Wrong::Restless, said)];
-                (
-                    Verdict {
-                        wrong,
-                        ..Verdict::default()
-                    },
-                    0,
-                )
-            });
+                running.spawn(async move { (case, judged(case, store).await) });
+            }
+            let ended = tokio::select! {
+                ended = running.join_next() => ended,
+                () = tokio::time::sleep_until(report.next()) => {
+                    report.progress(outcome.seeds(), outcome.faults(), outcome.failures.len(), running.len());
+                    continue;
+                }
+            };
+            let Some(ended) = ended else {
+                break;
+            };
+            let (case, (verdict, faults)) = ended.expect("a case does not end the suite");
+            if !verdict.wrong.is_empty() && outcome.failures.len() < MOST_SHOWN {
+                report.say(&failure(&case, &verdict));
+            }
             let wanted = |(wrong, _): &(Wrong, String)| Some(*wrong) == settings.until;
             let enough = verdict.wrong.iter().any(wanted);
             outcome.add(case, verdict, faults);
@@ -121,6 +126,7 @@ pub fn run(settings: &Settings) -> Outcome {
                 break;
             }
         }
+        report.progress(outcome.seeds(), outcome.faults(), outcome.failures.len(), 0);
         outcome
     });
     runtime.shutdown_background();
@@ -132,6 +138,21 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .expect("a folder")
+}
+
+/// What became of a case, if only that it panicked.
+async fn judged(case: Case, store: Arc<dyn Store>) -> (Verdict, u64) {
+    let ended = AssertUnwindSafe(one(case, store)).catch_unwind().await;
+    ended.unwrap_or_else(|said| {
+        let text = said.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| Some((*said.downcast_ref::<&str>()?).to_owned()));
+        let wrong = vec![(Wrong::Restless, text.unwrap_or_default())];
+        let verdict = Verdict {
+            wrong,
+            ..Verdict::default()
+        };
+        (verdict, 0)
+    })
 }
 
 async fn one(case: Case, store: Arc<dyn Store>) -> (Verdict, u64) {
@@ -172,16 +193,30 @@ impl Outcome {
     pub fn failed(&self) -> String {
         let mut text = format!("{} seeds failed\n", self.failures.len());
         for (case, verdict) in self.failures.iter().take(MOST_SHOWN) {
-            let _ = writeln!(text, "\n{case:?}");
-            for (wrong, what) in &verdict.wrong {
-                let _ = writeln!(text, "  {wrong:?}: {what}");
-            }
-            let _ = writeln!(
-                text,
-                "  again: SYNCLINE_FAULT_FROM={} SYNCLINE_FAULT_SEEDS=1 cargo test --test faults nothing_is_lost -- --nocapture",
-                case.seed
-            );
+            text += &failure(case, verdict);
         }
         text
     }
+
+    pub fn seeds(&self) -> u64 {
+        self.cells.values().map(|cell| cell.seeds).sum()
+    }
+
+    pub fn faults(&self) -> u64 {
+        self.cells.values().map(|cell| cell.faults).sum()
+    }
+}
+
+/// What is wrong with one case, and how to see it again.
+fn failure(case: &Case, verdict: &Verdict) -> String {
+    let mut text = format!("\n{case:?}\n");
+    for (wrong, what) in &verdict.wrong {
+        let _ = writeln!(text, "  {wrong:?}: {what}");
+    }
+    let _ = writeln!(
+        text,
+        "  again: SYNCLINE_FAULT_FROM={} SYNCLINE_FAULT_SEEDS=1 cargo test --test faults nothing_is_lost -- --nocapture",
+        case.seed
+    );
+    text
 }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, Fault, Guarantee};
 use crate::killer::{Killer, Moment};
-use crate::manifests::TIMEOUT;
 use crate::source::Source;
 use crate::target::{Answer, Request, Target};
 
@@ -19,11 +18,11 @@ pub type Headers = Vec<(&'static str, &'static str)>;
 /// What becomes of a request.
 pub enum Fate {
     Answer(Answer, Headers),
-    /// The answer comes after this time.
-    Late(Duration, Answer),
+    /// The answer comes after this time, and the engine still waits for it.
+    Slow(Duration, Answer),
     /// The connection is closed without a word.
     Drop,
-    /// The engine ends while the request hangs.
+    /// No answer comes for as long as the engine waits: it ends, or gives up.
     Hang,
 }
 
@@ -110,7 +109,7 @@ impl World {
         }
         let slow = self.case.has(Fault::Webhooks) && self.chance("slow page", 50);
         match slow {
-            true => Fate::Late(Duration::from_millis(20), (200, page)),
+            true => Fate::Slow(Duration::from_millis(20), (200, page)),
             false => good(page),
         }
     }
@@ -188,7 +187,7 @@ impl World {
             return None;
         }
         let fate = match dice.roll("read fault", nth, 4) {
-            0 if self.case.has(Fault::LateReply) => Fate::Late(late(), (503, json!({}))),
+            0 if self.case.has(Fault::LateReply) => Fate::Hang,
             1 if self.case.has(Fault::Throttled) => throttled(nth),
             2 if self.case.has(Fault::NotCarriedOut) => Fate::Drop,
             _ if self.case.has(Fault::NotCarriedOut) => bad(503),
@@ -268,10 +267,12 @@ impl World {
                     _ => bad(504),
                 }
             }
-            Fault::LateReply => match kind % 2 {
-                0 => Fate::Late(late(), self.target.handle(request)),
-                _ => Fate::Late(late(), (500, json!({}))),
-            },
+            Fault::LateReply => {
+                if kind.is_multiple_of(2) {
+                    let _ = self.target.handle(request);
+                }
+                Fate::Hang
+            }
             Fault::NotCarriedOut => {
                 if request.method == "POST"
                     && self.case.guarantee == Guarantee::Searchable
@@ -315,11 +316,6 @@ impl World {
             self.target.add(content);
         }
     }
-}
-
-/// Longer than the engine waits.
-fn late() -> Duration {
-    TIMEOUT + Duration::from_millis(100)
 }
 
 fn throttled(kind: u64) -> Fate {

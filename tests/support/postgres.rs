@@ -1,5 +1,6 @@
 //! A PostgreSQL of our own for tests and benches: one cluster for each test process, started on first use
 //! in a temporary folder and removed when the process ends, however it ends. Knows nothing of Syncline.
+//! Where a test is about what is kept, not about the disk, the folder may be in memory.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,12 +13,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub const PASSWORD: &str = "canary-Sesame/4711";
 
 /// What runs the server. It waits on its standard input, which closes when the test process ends; then
-/// it stops the server and removes the folder. Arguments: folder of the binaries, port, password.
+/// it stops the server and removes the folder. Arguments: folder of the binaries, port, password, and a folder in
+/// memory that is used if it has 2 GiB left.
 const SCRIPT: &str = r#"
 set -eu
 umask 077
 cd /
-dir=$(mktemp -d "${TMPDIR:-/tmp}/syncline-postgres.XXXXXX")
+base=${TMPDIR:-/tmp}
+if [ -n "$4" ]; then
+  left=$(df -Pk "$4" 2> /dev/null | awk 'NR == 2 { print $4 }')
+  [ "${left:-0}" -lt 2097152 ] || base=$4
+fi
+dir=$(mktemp -d "$base/syncline-postgres.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 trap '' INT TERM HUP
 ec="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -62,13 +69,23 @@ pub struct Database {
 
 /// The server of this test process.
 pub fn cluster() -> &'static Cluster {
+    started("")
+}
+
+/// The same, with its data in memory where the machine has room for it.
+#[allow(dead_code)]
+pub fn cluster_in_memory() -> &'static Cluster {
+    started("/dev/shm")
+}
+
+fn started(memory: &str) -> &'static Cluster {
     static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
     let started = CLUSTER.get_or_init(|| {
         let bin = binaries()?;
         let mut said = String::new();
         // Another program may take the port between choosing and binding it.
         for _ in 0..3 {
-            match start(&bin) {
+            match start(&bin, memory) {
                 Ok(cluster) => return Ok(cluster),
                 Err(why) => said = why,
             }
@@ -103,7 +120,7 @@ fn binaries() -> Result<PathBuf, String> {
     })
 }
 
-fn start(bin: &Path) -> Result<Cluster, String> {
+fn start(bin: &Path, memory: &str) -> Result<Cluster, String> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
@@ -123,7 +140,7 @@ fn start(bin: &Path) -> Result<Cluster, String> {
     let mut keeper = command
         .args(["-c", SCRIPT, "sh"])
         .arg(bin)
-        .args([&port.to_string(), PASSWORD])
+        .args([&port.to_string(), PASSWORD, memory])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
