@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::record::Fingerprint;
 use crate::state::{Change, Entry, Exception, Known, Presence, Trouble, mark};
 use tokio::time::Instant;
 
@@ -130,7 +131,9 @@ impl Worker {
                 in_doubt,
             } => {
                 known.link = base_link(flight, *in_doubt);
-                if flight.base.exists && (*in_doubt || flight.base.target.is_none()) {
+                // Also what an earlier life may have sent before this failure: the link still says what was before.
+                let unsure = *in_doubt || flight.base.mapped == Fingerprint::UNKNOWN;
+                if flight.base.exists && (unsure || flight.base.target.is_none()) {
                     let target_gone = flight.base.target.is_none();
                     changes.push(Change::Forget {
                         key: flight.entry.key.clone(),
