@@ -93,11 +93,21 @@ impl Worker {
     /// Asks for exceptions that are due.
     pub(super) fn ask_due(&mut self) {
         let at = now();
-        if self.asking_due || self.due.is_none_or(|due| due > at) || !self.takes_exceptions() {
+        let waits = |due: Millis| due > at && due <= at.saturating_add(self.longest_delay());
+        if self.asking_due || self.due.is_none_or(waits) || !self.takes_exceptions() {
             return;
         }
         self.due = None;
         self.ask(Pick::Due(at), at);
+    }
+
+    /// The longest time for which a record is put off. What seems to be due later was put off by a clock that was
+    /// ahead and has gone back since.
+    fn longest_delay(&self) -> Millis {
+        let delay = self.plan().target.connection.retry.max_delay.as_millis();
+        i64::try_from(delay)
+            .unwrap_or(i64::MAX)
+            .max(self.index_lag())
     }
 
     /// Whether there is room for more exceptions, and time.
@@ -125,11 +135,21 @@ impl Worker {
     fn ask(&mut self, pick: Pick, at: Millis) {
         self.asking_due = true;
         let (store, session) = (self.setup.store.clone(), self.session.clone());
+        let timed = matches!(pick, Pick::Due(_));
+        let latest = at.saturating_add(self.longest_delay());
         self.push(async move {
-            let found = store.exceptions(&session, pick, MOST_DUE).await?;
+            let mut found = store.exceptions(&session, pick, MOST_DUE).await?;
+            let mut next = store.next_due(&session, at).await?;
+            while let Some(ahead) = next.filter(|next| timed && *next > latest)
+                && found.len() < MOST_DUE
+            {
+                found = store
+                    .exceptions(&session, Pick::Due(ahead), MOST_DUE)
+                    .await?;
+                next = store.next_due(&session, ahead).await?;
+            }
             let keys = found.iter().map(|e| e.entry.key.clone()).collect();
             let known = store.known(&session, keys, false).await?;
-            let next = store.next_due(&session, at).await?;
             Ok(Event::Due(found.into_iter().zip(known).collect(), next))
         });
     }
