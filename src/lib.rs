@@ -17,7 +17,7 @@ pub mod pipeline;
 
 pub mod telemetry;
 
-pub(crate) mod trial;
+pub mod trial;
 
 pub mod state;
 

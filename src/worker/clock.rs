@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use crate::state::Millis;
+use crate::trial::off_by;
 
 /// Milliseconds since 1970.
 pub fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
+    jiff::Timestamp::now().as_millisecond() + off_by()
 }
 
 /// A delay before the next try: full jitter over `initial` × 2^attempts, at most `longest`

@@ -17,6 +17,8 @@ use crate::state::{Known, Session, Store, StoreError};
 use super::confirm::last_word;
 use super::feed::Entries;
 use super::filter::KeyFilter;
+use crate::trial::same_clock;
+
 use super::now;
 use super::prepare::{Prepared, find_links, prepare};
 use super::seen::{Seen, see};
@@ -167,7 +169,7 @@ pub fn begin(
     let list = plan.source.object.list.as_ref();
     let has_cursor =
         list.is_some_and(|list| list.cursor.is_some()) && matches!(origin, Origin::Scan { .. });
-    spawn_blocking(move || {
+    spawn_blocking(same_clock(move || {
         let broken = match &mut origin {
             Origin::Scan { .. } | Origin::Absent => Vec::new(),
             Origin::Inbox { broken, .. } => std::mem::take(broken),
@@ -222,7 +224,7 @@ pub fn begin(
             records.iter_mut().for_each(|c| c.map(&plan, links));
         }
         digest
-    })
+    }))
 }
 
 /// Asks the store what is known of the records, and maps those that it doesn't know in this version.
@@ -257,13 +259,13 @@ pub async fn finish(
     if !digest.records.iter().any(unmapped) {
         return Ok(digest);
     }
-    let mapped = spawn_blocking(move || {
+    let mapped = spawn_blocking(same_clock(move || {
         let Digest { records, links, .. } = &mut digest;
         for candidate in records.iter_mut().filter(|c| unmapped(c)) {
             candidate.map(&plan, links);
         }
         digest
-    });
+    }));
     Ok(ended(mapped).await)
 }
 

@@ -47,15 +47,17 @@ pub enum Fault {
     Pages,
     Changes,
     Webhooks,
+    Feed,
     Vanishing,
     Crash,
     Takeover,
     Store,
+    Clock,
     Twins,
     Everything,
 }
 
-pub const FAULTS: [Fault; 16] = [
+pub const FAULTS: [Fault; 18] = [
     Fault::LostReply,
     Fault::LateReply,
     Fault::NotCarriedOut,
@@ -66,10 +68,12 @@ pub const FAULTS: [Fault; 16] = [
     Fault::Pages,
     Fault::Changes,
     Fault::Webhooks,
+    Fault::Feed,
     Fault::Vanishing,
     Fault::Crash,
     Fault::Takeover,
     Fault::Store,
+    Fault::Clock,
     Fault::Twins,
     Fault::Everything,
 ];
@@ -97,18 +101,28 @@ impl Fault {
                 "the write is not carried out (reset, 408, 425, 500, 502, 503, 504), and somebody else may do it"
             }
             Self::Throttled => "429, 503 with Retry-After, 403 with a used-up quota",
-            Self::Refused => "400, 403, 413, 415, 422",
+            Self::Refused => {
+                "400, 403, 413, 415, 422; some records are refused for good, also after a lost reply or a crash"
+            }
             Self::Conflict => "409, 412, 404 and 410 of a record that is gone",
             Self::Token => "tokens expire (401)",
             Self::Pages => "pages are repeated, cut short, shifted, from an old replica",
             Self::Changes => "records change meanwhile, also A → B → A",
             Self::Webhooks => "webhooks are lost, repeated, late, in another order",
+            Self::Feed => {
+                "a feed of changes fails, repeats entries, gives few at a time, forgets; its records cannot be fetched; the engine ends at any commit, page or write"
+            }
             Self::Vanishing => {
                 "records are deleted while they are listed, so that rows slide into pages already read, and some come back"
             }
             Self::Crash => "the engine ends at any commit, page or write",
             Self::Takeover => "another worker takes over while the first still commits",
-            Self::Store => "commits fail, or their answer is lost",
+            Self::Store => {
+                "commits fail (database locked, disk full, connection lost), or their answer is lost"
+            }
+            Self::Clock => {
+                "the engine's clock jumps by hours, forward and back, between two runs and within one"
+            }
             Self::Twins => "records with one match value, with lost replies and crashes",
             Self::Everything => "everything at once",
         }
@@ -129,12 +143,16 @@ pub struct Case {
     /// Resolution of that time in milliseconds.
     pub granularity: i64,
     pub hook: Option<Hook>,
-    /// Records vanish from the source, and what its list does not show counts as deleted.
+    /// The source has a feed of changes.
+    pub feed: Option<Feed>,
+    /// Records vanish from the source: what its list does not show counts as deleted, or its feed tells.
     pub vanishes: bool,
     /// The source answers for single records.
     pub gets: bool,
     /// Several records have one match value.
     pub twins: bool,
+    /// Creates have an idempotency key, and records can be looked for as well.
+    pub finds: bool,
     /// Updates and creates under way at once.
     pub concurrency: u64,
 }
@@ -146,9 +164,18 @@ pub enum Hook {
     Payload,
 }
 
+/// How a feed is told where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// By the number of an entry.
+    Number,
+    /// By a token of its last page.
+    Token,
+}
+
 impl Case {
     pub fn of(seed: u64) -> Self {
-        let (cell, turn) = (seed % 10, seed / 10 % 24);
+        let (cell, turn) = (seed % 10, seed / 10 % 26);
         let guarantee = GUARANTEES[cell as usize % 5];
         let mut fault = FAULTS[(turn as usize).min(FAULTS.len() - 1)];
         let searches = matches!(guarantee, Guarantee::Searchable | Guarantee::IdempotencyKey);
@@ -163,24 +190,41 @@ impl Case {
             0 if ordered => Some(Hook::Payload),
             _ => Some(Hook::Fetch),
         };
-        let vanishes = fault == Fault::Vanishing || (all && dice.chance("vanishes", 0, 30));
+        let feed = match dice.roll("feed", 0, 2) {
+            _ if fault != Fault::Feed
+                && !(all && hook.is_none() && dice.chance("feeds", 0, 25)) =>
+            {
+                None
+            }
+            0 => Some(Feed::Number),
+            _ => Some(Feed::Token),
+        };
+        let vanishes = match feed {
+            // A row that slides into a page already read is told of by no feed.
+            Some(_) => ordered && dice.chance("vanishes", 0, 40),
+            None => fault == Fault::Vanishing || (all && dice.chance("vanishes", 0, 30)),
+        };
         Self {
             vanishes,
             // What no list shows is kept only because get finds it.
-            gets: hook.is_some() || !vanishes || dice.chance("gets", 0, 60),
+            gets: hook.is_some() || feed.is_some() || !vanishes || dice.chance("gets", 0, 60),
             seed,
             guarantee,
             store: KINDS[cell as usize / 5],
             fault,
             ordered,
             // With a cursor only a full refresh can tell what is absent, and here is none.
-            cursor: ordered && !vanishes && dice.chance("cursor", 0, 75),
+            cursor: ordered && !vanishes && feed.is_none() && dice.chance("cursor", 0, 75),
             granularity: if dice.chance("granularity", 0, 50) {
                 1000
             } else {
                 1
             },
             hook,
+            feed,
+            finds: guarantee == Guarantee::IdempotencyKey
+                && (all || fault == Fault::Refused)
+                && dice.chance("finds", 0, 50),
             twins: fault == Fault::Twins || (all && searches && dice.chance("twins", 0, 25)),
             concurrency: [1, 2, 4, 8][dice.roll("concurrency", 0, 4) as usize],
         }
@@ -204,7 +248,7 @@ impl Case {
     /// Whether records are looked for in the target.
     pub fn searches(&self) -> bool {
         self.guarantee == Guarantee::Searchable
-            || (self.guarantee == Guarantee::IdempotencyKey && self.twins)
+            || (self.guarantee == Guarantee::IdempotencyKey && (self.twins || self.finds))
     }
 }
 

@@ -208,16 +208,21 @@ pub fn reasons(case: &Case) -> BTreeSet<&'static str> {
         Fault::LostReply,
         Fault::LateReply,
         Fault::NotCarriedOut,
+        Fault::Refused,
+        Fault::Feed,
         Fault::Crash,
         Fault::Takeover,
         Fault::Store,
+        Fault::Clock,
         Fault::Twins,
         Fault::Webhooks,
     ];
     let blind = match case.guarantee {
         Guarantee::BlindHold => true,
         // A refusal that comes before anybody looks at the key says nothing about the request before it.
-        Guarantee::IdempotencyKey => !case.searches() && case.fault == Fault::Everything,
+        Guarantee::IdempotencyKey => {
+            !case.searches() && (case.has(Fault::Refused) || case.has(Fault::Clock))
+        }
         _ => false,
     };
     if blind && doubt.iter().any(|fault| case.has(*fault)) {

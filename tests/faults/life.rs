@@ -2,6 +2,7 @@
 //! something, and at last those that may come to rest. Knows nothing of what they should have done: `judge`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -18,11 +19,13 @@ use crate::hooks::Hooks;
 use crate::killer::{Killer, MOMENTS, Moment};
 use crate::manifests::{Plans, SECRET, sync_name};
 use crate::server::Server;
-use crate::store::{Flaky, Flaw};
+use crate::store::{Flaky, Flaw, Jump};
 use crate::world::World;
 
+const HOUR: i64 = 3_600_000;
+
 /// An engine that runs longer hangs.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// Runs in which an engine may come to rest once nothing goes wrong any more.
 const MOST_RUNS: usize = 12;
@@ -34,6 +37,8 @@ pub struct Lives {
     pub store: Arc<dyn Store>,
     plans: Plans,
     hooks: Hooks,
+    /// By how much the engine's clock is off, in milliseconds.
+    clock: Arc<AtomicI64>,
 }
 
 /// What the engine has in the end.
@@ -52,6 +57,7 @@ impl Lives {
             hooks: Hooks::new(case),
             server,
             store,
+            clock: Arc::default(),
         }
     }
 
@@ -107,10 +113,40 @@ impl Lives {
         }
     }
 
+    /// What the engine's clock says at first in this life, and when it jumps.
+    fn clock_of(&self, life: u64) -> Option<Jump> {
+        let dice = self.case.dice();
+        let jumps = match self.case.fault {
+            Fault::Clock => true,
+            _ => self.case.has(Fault::Clock) && dice.chance("clocks", life, 30),
+        };
+        if !jumps {
+            return None;
+        }
+        let hours = |what: &str| [0, 2, -2, 30, -30][dice.roll(what, life, 5) as usize];
+        self.clock.store(hours("clock") * HOUR, Relaxed);
+        dice.chance("jumps", life, 60).then(|| Jump {
+            clock: Arc::clone(&self.clock),
+            at: 1 + dice.roll("jumps when", life, 6),
+            to: hours("jumps to") * HOUR,
+        })
+    }
+
     async fn live(&mut self, life: u64) {
         let dice = self.case.dice();
-        let crashes = self.case.has(Fault::Crash) || self.case.has(Fault::Twins);
-        let kill = (crashes && dice.chance("kill", life, 80)).then(|| {
+        let crashes = [
+            Fault::Crash,
+            Fault::Twins,
+            Fault::Refused,
+            Fault::Feed,
+            Fault::Clock,
+        ];
+        let crashes = crashes.into_iter().any(|fault| self.case.has(fault));
+        let percent = match self.case.fault {
+            Fault::Refused | Fault::Clock => 40,
+            _ => 80,
+        };
+        let kill = (crashes && dice.chance("kill", life, percent)).then(|| {
             let most = if self.case.hook.is_some() { 6 } else { 5 };
             let moment = MOMENTS[dice.roll("moment", life, most) as usize];
             let commit = matches!(moment, Moment::BeforeCommit | Moment::AfterCommit);
@@ -120,7 +156,10 @@ impl Lives {
             )
         });
         let flaw = match dice.roll("flaw", life, 4) {
-            0 if self.case.has(Fault::Store) => Some(Flaw::Fails),
+            0 if self.case.has(Fault::Store) => {
+                let ways = [Flaw::Fails, Flaw::Locked, Flaw::Full];
+                Some(ways[dice.roll("fails", life, 3) as usize])
+            }
             1 if self.case.has(Fault::Store) => Some(Flaw::Unknown),
             2 | 3 if self.case.has(Fault::Takeover) => Some(Flaw::Held),
             _ => None,
@@ -142,6 +181,7 @@ impl Lives {
             Arc::clone(&self.store),
             Arc::clone(&killer),
             flaw,
+            self.clock_of(life),
         ));
         if matches!(flaw, Some((Flaw::Held, _))) {
             return self.taken_over(&store).await;
@@ -152,7 +192,7 @@ impl Lives {
         let deliveries = self
             .hooks
             .deliver(life, &plan, &self.server, hooked, &board);
-        let run = engine(&self.case, plan, store, board, Fence::default(), false, 150);
+        let run = self.engine(plan, store, board, Fence::default(), false, 150);
         let both = async { futures::join!(run, deliveries) };
         tokio::select! {
             biased;
@@ -172,7 +212,7 @@ impl Lives {
         fence.open_until(std::time::Instant::now() + Duration::from_secs(3600));
         let run = |store: Arc<dyn Store>, fence: Fence| {
             let plan = Arc::clone(&self.plans.trouble);
-            engine(&self.case, plan, store, Arc::default(), fence, false, 150)
+            self.engine(plan, store, Arc::default(), fence, false, 150)
         };
         let mut first = std::pin::pin!(run(store.clone(), fence.clone()));
         let frozen = tokio::select! {
@@ -204,6 +244,7 @@ impl Lives {
 
     /// Runs without faults until there is nothing left to do.
     async fn rest(&mut self) -> Rest {
+        self.clock.store(0, Relaxed);
         {
             let mut world = self.server.world();
             world.trouble = false;
@@ -217,15 +258,7 @@ impl Lives {
             let before = writes(&self.server.world());
             let plan = Arc::clone(&self.plans.calm);
             let (store, board) = (Arc::clone(&self.store), Arc::default());
-            let running = engine(
-                &self.case,
-                plan,
-                store,
-                board,
-                Fence::default(),
-                run == 0,
-                2000,
-            );
+            let running = self.engine(plan, store, board, Fence::default(), run == 0, 2000);
             let error = tokio::time::timeout(LONGEST, running)
                 .await
                 .expect("a run ends");
@@ -247,6 +280,56 @@ impl Lives {
         Rest { dead, problem }
     }
 
+    /// One run; the error is why it ended early.
+    async fn engine(
+        &self,
+        plan: Arc<Plan>,
+        store: Arc<dyn Store>,
+        board: Arc<Board>,
+        fence: Fence,
+        full: bool,
+        patience: u64,
+    ) -> Option<String> {
+        let connector = |connection| {
+            let made = Connector::new(
+                connection,
+                Arc::new(Given),
+                Arc::new(Given),
+                Guard::default(),
+            );
+            made.unwrap_or_else(|e| panic!("{e}"))
+        };
+        let (_stop, stop) = watch::channel(false);
+        let setup = Setup {
+            source: connector(Arc::clone(&plan.source.connection)),
+            target: Target::Live(connector(Arc::clone(&plan.target.connection))),
+            witness: None,
+            plan,
+            store,
+            board,
+            progress: Arc::new(Progress::default()),
+            mode: Mode::Once {
+                patience: Duration::from_millis(patience),
+            },
+            scan: true,
+            allow_deletes: syncline::worker::AllowDeletes::No,
+            // What has no cursor is read whole each time anyhow; where there is one, or a feed, it must do.
+            full: full && !self.case.cursor && self.case.feed.is_none(),
+            stop,
+            fence,
+        };
+        let run = async {
+            match Worker::open(setup, OnMismatch::Refuse).await {
+                Err(error) => Some(error.to_string()),
+                Ok(worker) => worker.run().await.1.map(|error| error.to_string()),
+            }
+        };
+        // Nobody can set the clock of a release.
+        #[cfg(debug_assertions)]
+        let run = syncline::trial::WrongClock::new(Arc::clone(&self.clock), run);
+        run.await
+    }
+
     async fn left(&self) -> (Vec<Exception>, Totals) {
         let found = self.store.find(&sync_name(&self.case)).await;
         let (session, _) = found
@@ -259,50 +342,6 @@ impl Lives {
             dead.expect("the store answers"),
             totals.expect("the store answers"),
         )
-    }
-}
-
-/// One run; the error is why it ended early.
-async fn engine(
-    case: &Case,
-    plan: Arc<Plan>,
-    store: Arc<dyn Store>,
-    board: Arc<Board>,
-    fence: Fence,
-    full: bool,
-    patience: u64,
-) -> Option<String> {
-    let connector = |connection| {
-        let made = Connector::new(
-            connection,
-            Arc::new(Given),
-            Arc::new(Given),
-            Guard::default(),
-        );
-        made.unwrap_or_else(|e| panic!("{e}"))
-    };
-    let (_stop, stop) = watch::channel(false);
-    let setup = Setup {
-        source: connector(Arc::clone(&plan.source.connection)),
-        target: Target::Live(connector(Arc::clone(&plan.target.connection))),
-        witness: None,
-        plan,
-        store,
-        board,
-        progress: Arc::new(Progress::default()),
-        mode: Mode::Once {
-            patience: Duration::from_millis(patience),
-        },
-        scan: true,
-        allow_deletes: syncline::worker::AllowDeletes::No,
-        // What has no cursor is read whole each time anyhow; where there is one, it must do.
-        full: full && !case.cursor,
-        stop,
-        fence,
-    };
-    match Worker::open(setup, OnMismatch::Refuse).await {
-        Err(error) => Some(error.to_string()),
-        Ok(worker) => worker.run().await.1.map(|error| error.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@
 //! run it alone.
 
 mod case;
+mod feed;
 mod hooks;
 mod judge;
 mod killer;

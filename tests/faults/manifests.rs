@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use syncline::plan::{Plan, ResourceName, Resources, compile};
 use syncline::record::SyncName;
 
-use crate::case::{Case, Fault, Guarantee, Hook};
+use crate::case::{Case, Fault, Feed, Guarantee, Hook};
 
 /// How long the engine waits for an answer where answers come too late, until things go well.
 const HASTY: Duration = Duration::from_millis(100);
@@ -98,7 +98,7 @@ fn source_spec(case: &Case, port: u16, timeout: Duration) -> Value {
     if case.gets {
         object["get"] = json!({"path": "/records/${key.id}"});
     }
-    if case.vanishes {
+    if case.vanishes && case.feed.is_none() {
         list["absent"] = "Deleted".into();
     }
     if case.ordered {
@@ -114,6 +114,22 @@ fn source_spec(case: &Case, port: u16, timeout: Duration) -> Value {
         list["cursor"] = json!({"field": field});
     }
     object["list"] = list;
+    if let Some(feed) = case.feed {
+        let cursor = match feed {
+            Feed::Number => {
+                json!({"field": {"path": "number", "format": "Integer", "sendAs": query("since")}})
+            }
+            Feed::Token => json!({"token": {"from": "token", "sendAs": query("since")}}),
+        };
+        object["changes"] = json!({
+            "path": "/events", "records": "data", "cursor": cursor,
+            "pagination": {"token": {"from": "next", "sendAs": query("page")}},
+            "routes": [
+                {"when": "entry.type == 'changed'", "key": {"id": "entry.record"}},
+                {"when": "entry.type == 'deleted'", "key": {"id": "entry.record"}, "use": "Deleted"},
+            ],
+        });
+    }
     let mut spec = json!({
         "http": http(port, timeout), "auth": {"none": {}}, "access": ["Read"], "retry": retry(),
         "objects": [object],

@@ -1,20 +1,22 @@
-//! How many seeds run at once, and what is said while they do: as many as keep the processors busy and not more,
-//! because a machine that answers late would be one more fault in all of them. Used by `suite`.
+//! How many seeds run at once, and what is said while they do: as many as keep the processors and the stores busy and
+//! not more, because a machine that answers late would be one more fault in all of them. Used by `suite`.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use syncline::state::Store;
 use tokio::task::AbortHandle;
 
 /// Seeds at once at first, and at least.
 const FIRST: usize = 32;
 const LEAST: usize = 8;
 
-/// How often the machine is looked at, and how much later than that a task may run.
-const LOOK: Duration = Duration::from_millis(20);
-const LATE: Duration = Duration::from_millis(15);
+/// How often the machine is looked at, and how much longer than that a look may take in which every store keeps
+/// something.
+const LOOK: Duration = Duration::from_millis(25);
+const LATE: Duration = Duration::from_millis(40);
 
 /// How often something is said.
 const SAY: Duration = Duration::from_secs(10);
@@ -27,9 +29,9 @@ pub struct Pace {
 
 impl Pace {
     /// `most`: at once, however quick the machine is.
-    pub fn new(most: usize) -> Self {
+    pub fn new(most: usize, stores: Vec<Arc<dyn Store>>) -> Self {
         let at_once = Arc::new(AtomicUsize::new(FIRST.min(most)));
-        let task = tokio::spawn(adapt(Arc::clone(&at_once), most)).abort_handle();
+        let task = tokio::spawn(adapt(Arc::clone(&at_once), most, stores)).abort_handle();
         Self { at_once, task }
     }
 
@@ -44,12 +46,16 @@ impl Drop for Pace {
     }
 }
 
-/// One more while a task runs when it is time, a twentieth less when it is late.
-async fn adapt(at_once: Arc<AtomicUsize>, most: usize) {
+/// One more while everything answers when it is time, a twentieth less when it is late.
+async fn adapt(at_once: Arc<AtomicUsize>, most: usize, stores: Vec<Arc<dyn Store>>) {
     let mut now = at_once.load(Relaxed);
     loop {
         let began = Instant::now();
         tokio::time::sleep(LOOK).await;
+        for store in &stores {
+            let kept = store.save_value("suite/pace", None).await;
+            kept.expect("the store answers");
+        }
         now = match began.elapsed() > LOOK + LATE {
             true => (now - now.div_ceil(20)).max(LEAST.min(most)),
             false => (now + 1).min(most),

@@ -1,4 +1,4 @@
-//! Eleven bugs that naive engines have, planted one at a time into a debug build: each must be caught, by the
+//! Bugs that naive engines have, planted one at a time into a debug build: each must be caught, by the
 //! verdict that is said here. The list is part of docs/promise.md.
 
 use std::process::Command;
@@ -34,9 +34,11 @@ const fn bug(
 }
 
 #[rustfmt::skip]
-const PLANTED: [Planted; 11] = [
+const PLANTED: [Planted; 13] = [
     bug("AcknowledgeBeforeCommit", "a delivery is answered with 2xx before it is kept", Fault::Webhooks, Guarantee::Repeatable, Wrong::Lost),
     bug("CursorBeforeOutbox", "the scan's position is kept before the records up to there", Fault::Crash, Guarantee::Repeatable, Wrong::Lost),
+    bug("CursorBeforeOutbox", "the place in a feed is kept before the records up to there", Fault::Feed, Guarantee::Repeatable, Wrong::Lost),
+    bug("FeedGoesOn", "the place in a feed moves on though a record that it names could not be fetched", Fault::Feed, Guarantee::Repeatable, Wrong::Lost),
     bug("CreateBeforeNote", "a create is sent that is not noted down (no T2)", Fault::Crash, Guarantee::BlindHold, Wrong::Duplicate),
     bug("NoLookup", "a create without an answer is sent again, not looked for", Fault::LostReply, Guarantee::Searchable, Wrong::Duplicate),
     bug("LookupMarksApplied", "what a lookup finds counts as this version", Fault::NotCarriedOut, Guarantee::Searchable, Wrong::Stale),

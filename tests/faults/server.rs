@@ -208,6 +208,7 @@ fn decide(
     match path.first().map(String::as_str) {
         Some("login") => world.login(),
         Some("records") => world.read(&path[1..], &query),
+        Some("events") => world.tell(&query),
         _ if world.expired(&header("x-token").unwrap_or_default()) => Fate::Answer(
             (401, serde_json::json!({"error": "the token has expired"})),
             vec![],

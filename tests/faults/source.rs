@@ -33,6 +33,8 @@ pub struct Source {
     /// Records that are deleted now, and those that were at any time.
     pub gone: BTreeSet<String>,
     pub ever_gone: BTreeSet<String>,
+    /// What happened, in order: the record, and whether it was deleted.
+    entries: Vec<(String, bool)>,
     clock: i64,
 }
 
@@ -49,6 +51,7 @@ impl Source {
             told: BTreeMap::new(),
             gone: BTreeSet::new(),
             ever_gone: BTreeSet::new(),
+            entries: Vec::new(),
             clock: 0,
         }
     }
@@ -73,6 +76,7 @@ impl Source {
             updated: self.clock,
         };
         self.history.entry(id.to_owned()).or_default().push(version);
+        self.entries.push((id.to_owned(), false));
     }
 
     /// Gives a record another content, and sometimes then the old one again.
@@ -95,6 +99,7 @@ impl Source {
         if !is_hidden(id) {
             self.gone.insert(id.to_owned());
             self.ever_gone.insert(id.to_owned());
+            self.entries.push((id.to_owned(), true));
         }
     }
 
@@ -179,6 +184,27 @@ impl Source {
         let start = (number.saturating_sub(1) * PAGE).min(rows.len());
         let page = &rows[start..rows.len().min(start + PAGE)];
         self.answer(page, Value::Null)
+    }
+
+    /// A page of the feed of changes: entries from number `since` on, or after the token of an earlier page, at most
+    /// `size`. And the records in it.
+    pub fn entries(&self, since: usize, page: Option<usize>, size: usize) -> (Value, Vec<String>) {
+        let end = self.entries.len();
+        let start = page.unwrap_or(since.saturating_sub(1)).min(end);
+        let after = end.min(start + size.clamp(1, PAGE));
+        let entry = |(at, (id, deleted)): (usize, &(String, bool))| {
+            let kind = if *deleted { "deleted" } else { "changed" };
+            json!({"number": start + at + 1, "type": kind, "record": id})
+        };
+        let told = &self.entries[start..after];
+        let data: Vec<Value> = told.iter().enumerate().map(entry).collect();
+        let ids = told.iter().map(|(id, _)| id.clone()).collect();
+        let mut page = json!({"data": data, "next": Value::Null});
+        match after < end {
+            true => page["next"] = after.to_string().into(),
+            false => page["token"] = (end + 1).to_string().into(),
+        }
+        (page, ids)
     }
 
     fn answer(&self, rows: &[(String, String, Version)], next: Value) -> (Value, Vec<String>) {

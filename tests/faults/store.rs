@@ -1,8 +1,8 @@
 //! A real store that one life of an engine sees through faults: it ends at a commit, a commit fails, its answer
-//! is lost, or it is held back until another worker has taken over. Made by `life`.
+//! is lost, the clock jumps at it, or it is held back until another worker has taken over. Made by `life`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -20,10 +20,22 @@ use crate::killer::{Killer, Moment};
 pub enum Flaw {
     /// It fails, and nothing is kept.
     Fails,
+    /// Another program has locked the database for too long.
+    Locked,
+    /// The disk is full.
+    Full,
     /// It is kept, and the answer says that this is not known.
     Unknown,
     /// It is held back until [`Flaky::release`].
     Held,
+}
+
+/// When the clock of an engine jumps, and to what beside the right time, in milliseconds.
+pub struct Jump {
+    pub clock: Arc<AtomicI64>,
+    /// With the n-th commit.
+    pub at: u64,
+    pub to: i64,
 }
 
 pub struct Flaky {
@@ -31,20 +43,28 @@ pub struct Flaky {
     killer: Arc<Killer>,
     /// At the n-th commit.
     flaw: Option<(Flaw, u64)>,
+    jump: Option<Jump>,
     commits: AtomicU64,
-    broken: AtomicBool,
+    /// What every commit is refused with after one that failed.
+    broken: OnceLock<StoreError>,
     held: watch::Sender<bool>,
     released: watch::Sender<bool>,
 }
 
 impl Flaky {
-    pub fn new(inner: Arc<dyn Store>, killer: Arc<Killer>, flaw: Option<(Flaw, u64)>) -> Self {
+    pub fn new(
+        inner: Arc<dyn Store>,
+        killer: Arc<Killer>,
+        flaw: Option<(Flaw, u64)>,
+        jump: Option<Jump>,
+    ) -> Self {
         Self {
             inner,
             killer,
             flaw,
+            jump,
             commits: AtomicU64::new(0),
-            broken: AtomicBool::new(false),
+            broken: OnceLock::new(),
             held: watch::Sender::new(false),
             released: watch::Sender::new(false),
         }
@@ -76,6 +96,15 @@ fn not_kept() -> StoreError {
     }
 }
 
+fn refusal(flaw: Flaw) -> StoreError {
+    let place = "a store that fails on purpose".into();
+    match flaw {
+        Flaw::Locked => StoreError::Busy { place, seconds: 10 },
+        Flaw::Full => StoreError::Full { place },
+        _ => not_kept(),
+    }
+}
+
 fn never<T: Send + 'static>() -> BoxFuture<'static, T> {
     futures::future::pending().boxed()
 }
@@ -95,8 +124,8 @@ impl Store for Flaky {
         session: &Session,
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<(), StoreError>> {
-        if self.broken.load(SeqCst) {
-            return async { Err(not_kept()) }.boxed();
+        if let Some(error) = self.broken.get() {
+            return futures::future::err(error.clone()).boxed();
         }
         if self.killer.is_dead() || self.killer.passes(Moment::BeforeCommit) {
             return never();
@@ -107,13 +136,16 @@ impl Store for Flaky {
             (at == nth || (at < nth && flaw == Flaw::Held)).then_some(flaw)
         };
         let flaw = self.flaw.and_then(is);
+        if let Some(jump) = self.jump.as_ref().filter(|jump| jump.at == nth) {
+            jump.clock.store(jump.to, SeqCst);
+        }
         match flaw {
-            Some(Flaw::Fails) => {
-                self.broken.store(true, SeqCst);
-                return async { Err(not_kept()) }.boxed();
+            Some(flaw @ (Flaw::Fails | Flaw::Locked | Flaw::Full)) => {
+                let error = self.broken.get_or_init(|| refusal(flaw)).clone();
+                return futures::future::err(error).boxed();
             }
             Some(Flaw::Unknown) => {
-                self.broken.store(true, SeqCst);
+                self.broken.get_or_init(not_kept);
                 let kept = self.inner.commit(session, changes);
                 return async move { kept.await.and(Err(not_kept())) }.boxed();
             }
@@ -151,8 +183,8 @@ impl Store for Flaky {
         if self.killer.is_dead() || self.killer.passes(Moment::BeforeReceive) {
             return never();
         }
-        if self.broken.load(SeqCst) {
-            return async { Err(not_kept()) }.boxed();
+        if let Some(error) = self.broken.get() {
+            return futures::future::err(error.clone()).boxed();
         }
         self.inner.receive(connection, events, at)
     }

@@ -92,7 +92,7 @@ pub fn run(settings: &Settings) -> Outcome {
             Some(database) => open(&database.url()).await,
             None => Arc::clone(&sqlite),
         };
-        let (pace, mut report) = (Pace::new(settings.at_once), Report::new(cases.len() as u64));
+        let (pace, mut report) = (Pace::new(settings.at_once, vec![Arc::clone(&sqlite), Arc::clone(&postgres)]), Report::new(cases.len() as u64));
         let (mut outcome, mut running) = (Outcome::default(), JoinSet::new());
         let mut cases = cases.into_iter();
         loop {

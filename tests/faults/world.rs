@@ -58,13 +58,13 @@ impl World {
     }
 
     /// How often this was asked for before.
-    fn nth(&mut self, what: &str) -> u64 {
+    pub fn nth(&mut self, what: &str) -> u64 {
         let count = self.asked.entry(what.to_owned()).or_default();
         *count += 1;
         *count
     }
 
-    fn chance(&mut self, what: &str, percent: u64) -> bool {
+    pub fn chance(&mut self, what: &str, percent: u64) -> bool {
         let nth = self.nth(what);
         self.trouble && self.case.dice().chance(what, nth, percent)
     }
@@ -92,6 +92,9 @@ impl World {
             return fate;
         }
         if let [id] = path {
+            if self.is_away(id) {
+                return bad(503);
+            }
             let record = self.source.get(id);
             return record.map_or(bad(404), good);
         }
@@ -115,7 +118,8 @@ impl World {
     }
 
     fn page(&mut self, token: Option<&str>, since: Option<i64>) -> (Value, Vec<String>) {
-        let lies = self.case.has(Fault::Pages);
+        // What a feed does not tell is right in the list.
+        let lies = self.case.has(Fault::Pages) && self.case.feed.is_none();
         let short = lies && self.chance("short page", 30);
         // Only versions that say which is the newer one can be told from those of an old replica.
         let old =
@@ -142,13 +146,14 @@ impl World {
     }
 
     fn numbered(&mut self, number: usize) -> (Value, Vec<String>) {
-        let slides = self.case.has(Fault::Pages) && self.chance("slide", 40);
+        let slides =
+            self.case.has(Fault::Pages) && self.case.feed.is_none() && self.chance("slide", 40);
         self.faults += u64::from(slides);
         self.source.numbered(number, usize::from(slides))
     }
 
     /// Records change while they are read, most of all one that was just served.
-    fn stir(&mut self, served: &[String]) {
+    pub fn stir(&mut self, served: &[String]) {
         let (dice, nth) = (self.case.dice(), self.nth("stirred"));
         let ids = if dice.chance("stir served", nth, 60) && !served.is_empty() {
             served.to_vec()
@@ -164,7 +169,7 @@ impl World {
     }
 
     /// A record is deleted while the list is read, most of all one that was just served; or one comes back.
-    fn vanish(&mut self, served: &[String]) {
+    pub fn vanish(&mut self, served: &[String]) {
         let (dice, nth) = (self.case.dice(), self.nth("vanished"));
         self.faults += 1;
         if dice.chance("comes back", nth, 25) {
@@ -180,7 +185,7 @@ impl World {
         }
     }
 
-    fn read_fault(&mut self, what: &str) -> Option<Fate> {
+    pub fn read_fault(&mut self, what: &str) -> Option<Fate> {
         let nth = self.nth(what);
         let dice = self.case.dice();
         if !self.trouble || !dice.chance(what, nth, 10) {
@@ -189,8 +194,8 @@ impl World {
         let fate = match dice.roll("read fault", nth, 4) {
             0 if self.case.has(Fault::LateReply) => Fate::Hang,
             1 if self.case.has(Fault::Throttled) => throttled(nth),
-            2 if self.case.has(Fault::NotCarriedOut) => Fate::Drop,
-            _ if self.case.has(Fault::NotCarriedOut) => bad(503),
+            2 if self.case.has(Fault::NotCarriedOut) || self.case.has(Fault::Feed) => Fate::Drop,
+            _ if self.case.has(Fault::NotCarriedOut) || self.case.has(Fault::Feed) => bad(503),
             _ => return None,
         };
         self.faults += 1;
@@ -209,11 +214,13 @@ impl World {
         if self.killer.passes(Moment::BeforeWrite) {
             return Fate::Hang;
         }
-        let fault = self.write_fault(request);
         let before = self.target.deleted.len();
-        let fate = match fault {
-            Some((fault, nth)) => self.fail(request, fault, nth),
-            None => answer(self.target.handle(request)),
+        let fate = match self.refuses(request) {
+            true => bad(422),
+            false => match self.write_fault(request) {
+                Some((fault, nth)) => self.fail(request, fault, nth),
+                None => answer(self.target.handle(request)),
+            },
         };
         let deleted = self.target.deleted.get(before..).unwrap_or_default();
         let wrong = |id: &&String| !self.source.ever_gone.contains(*id);
@@ -225,12 +232,34 @@ impl World {
         }
     }
 
+    /// Whether the target takes this record for a few writes at most, and then never again, however often and
+    /// under whatever key it comes.
+    fn is_unwanted(&self, request: &Request) -> bool {
+        let about = format!("unwanted {}", request.about());
+        let unwanted = self.case.has(Fault::Refused) && self.case.dice().chance(&about, 0, 15);
+        unwanted && request.method != "DELETE"
+    }
+
+    /// Whether it takes no more of it. This does not end when things go well.
+    fn refuses(&mut self, request: &Request) -> bool {
+        if !self.is_unwanted(request) {
+            return false;
+        }
+        let about = format!("taken {}", request.about());
+        let taken = self.case.dice().roll(&about, 0, 3);
+        let refuses = self.nth(&about) > taken;
+        self.faults += u64::from(refuses && self.trouble);
+        refuses
+    }
+
     /// What goes wrong with this write, if anything.
     fn write_fault(&mut self, request: &Request) -> Option<(Fault, u64)> {
         let what = format!("{} {}", request.method, request.about());
         let nth = self.nth(&what);
         let dice = self.case.dice();
-        if !self.trouble || !dice.chance(&what, nth, 35) {
+        let unwanted = self.is_unwanted(request);
+        let percent = if unwanted { 70 } else { 35 };
+        if !self.trouble || !dice.chance(&what, nth, percent) {
             return None;
         }
         let all = [
@@ -241,7 +270,7 @@ impl World {
             Fault::Refused,
             Fault::Conflict,
         ];
-        let lost = self.case.twins && self.case.fault == Fault::Twins;
+        let lost = unwanted || matches!(self.case.fault, Fault::Twins | Fault::Clock);
         let active: Vec<Fault> = all
             .into_iter()
             .filter(|f| self.case.has(*f) || (lost && *f == Fault::LostReply))
@@ -337,10 +366,10 @@ fn answer(answer: Answer) -> Fate {
     Fate::Answer(answer, vec![])
 }
 
-fn good(body: Value) -> Fate {
+pub fn good(body: Value) -> Fate {
     answer((200, body))
 }
 
-fn bad(status: u16) -> Fate {
+pub fn bad(status: u16) -> Fate {
     answer((status, json!({"error": "on purpose"})))
 }
