@@ -35,11 +35,11 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::expression::RecordText;
 use crate::plan::{ConnectionPlan, ObjectPlan};
 use crate::record::{Failure, Moment, TargetId};
 use crate::telemetry::ConnectionMeter;
@@ -125,7 +125,7 @@ pub type Parents = std::collections::HashMap<u64, Moment>;
 #[derive(Debug)]
 pub struct Page {
     /// The raw JSON of each record.
-    pub records: Vec<Bytes>,
+    pub records: Vec<RecordText>,
     /// Where to go on after this page.
     pub position: Value,
     /// Nothing follows.

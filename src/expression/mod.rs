@@ -9,7 +9,7 @@ mod scanner;
 mod template;
 
 pub use cel::{Expression, ExpressionError, Variable};
-pub use fields::Fields;
+pub use fields::{Fields, Found, RecordText};
 pub use path::{Path, PathError, Step};
 pub use scanner::{Malformed, Scanner};
 pub use template::{Scope, Template, TemplateError};

@@ -41,6 +41,19 @@ pub fn value(json: &[u8]) -> Option<Value> {
     }
 }
 
+/// Whether a JSON text is written as this program writes it: text without escapes, whole numbers that
+/// no reader rounds, true and false.
+pub fn is_canonical(json: &[u8]) -> bool {
+    match json {
+        [b'"', ..] => memchr::memchr(b'\\', json).is_none(),
+        [b'-' | b'0'..=b'9', ..] => {
+            let broken = |byte: &u8| matches!(byte, b'.' | b'e' | b'E');
+            json.len() <= 16 && json != b"-0" && !json.iter().any(broken)
+        }
+        _ => matches!(json, b"true" | b"false"),
+    }
+}
+
 /// The values at several paths, found in one walk; `None` when the text is no JSON object.
 pub fn fields(json: &[u8], paths: &[&Path]) -> Option<Vec<Option<Value>>> {
     let mut found = vec![None; paths.len()];

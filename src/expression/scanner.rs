@@ -44,10 +44,17 @@ impl<'t> Scanner<'t> {
 
     /// The text of the value that stands here, without the spaces around it.
     pub fn value(&mut self) -> Result<&'t [u8], Malformed> {
-        self.peek();
+        let first = self.peek();
         let from = self.at;
-        self.open.clear();
-        self.skip().ok_or(Malformed)?;
+        let skipped = match first {
+            // What most values are.
+            Some(b'"') => self.quoted().map(|_| ()),
+            _ => {
+                self.open.clear();
+                self.skip()
+            }
+        };
+        skipped.ok_or(Malformed)?;
         Ok(&self.text[from..self.at])
     }
 
@@ -74,6 +81,16 @@ impl<'t> Scanner<'t> {
     /// Whether there is a next item in the list that was entered, which is the next to be read or entered.
     pub fn item(&mut self) -> Result<bool, Malformed> {
         self.next(b']')
+    }
+
+    /// How far it has come, in bytes.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The text from there to here.
+    pub fn since(&self, from: usize) -> &'t [u8] {
+        &self.text[from..self.at]
     }
 
     /// Nothing more may come.
@@ -254,14 +271,14 @@ fn closing(bracket: u8) -> u8 {
 fn after_ordinary(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    // The high bit of each byte that is zero; above such a byte, also of others.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    // The high bit of each byte that is below the limit; above such a byte, also of others.
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
     while let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*bytes);
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (quote | backslash | control) & HIGH;
+        // With its second bit turned, a quote (0x22) is 0x20, the only one with the control characters below 0x21.
+        let quote_or_control = below(word ^ (ONES * 0x02), 0x21);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let found = (quote_or_control | backslash) & HIGH;
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }

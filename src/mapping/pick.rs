@@ -1,13 +1,26 @@
 //! Finds the texts at several places of a JSON object in one walk, without parsing them.
 //! Pure. Used by `direct`.
 
-use crate::expression::{Fields, Malformed, Path, Scanner, Step};
+use crate::expression::{Fields, Found, Malformed, Path, Scanner, Step};
 
 /// The places; each has a slot.
 #[derive(Debug, Default)]
 pub struct Picks {
-    root: Vec<Node>,
+    root: Level,
     paths: Vec<Path>,
+}
+
+/// Lists of nodes, so that a name is compared with few others.
+const BUCKETS: usize = 32;
+
+/// The fields of one object that are looked at, each in the bucket of its name.
+#[derive(Debug)]
+struct Level([Vec<Node>; BUCKETS]);
+
+impl Default for Level {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Vec::new()))
+    }
 }
 
 /// A field that is looked at, or one on the way to such a field.
@@ -15,28 +28,37 @@ pub struct Picks {
 struct Node {
     name: Box<str>,
     slot: Option<usize>,
-    /// Sorted as [`search`] wants it.
-    below: Vec<Node>,
+    below: Option<Box<Below>>,
 }
 
-type Found<'t> = Vec<Option<&'t [u8]>>;
+#[derive(Debug, Default)]
+struct Below {
+    level: Level,
+    /// All slots at any depth.
+    slots: Vec<usize>,
+}
+
+/// Of each slot.
+type Texts<'t> = Vec<Option<&'t [u8]>>;
 
 impl Picks {
     /// The slot of the field at these names; `None` for the whole object.
     pub fn add(&mut self, names: Vec<&str>) -> Option<usize> {
         let (last, way) = names.split_last()?;
-        let mut level = &mut self.root;
-        for name in way {
-            level = &mut node(level, name).below;
-        }
-        let slot = &mut node(level, last).slot;
-        if let Some(slot) = *slot {
+        let path = Path::from_steps(names.iter().map(|n| Step::Field((*n).into())).collect());
+        if let Some(slot) = self.paths.iter().position(|known| *known == path) {
             return Some(slot);
         }
-        *slot = Some(self.paths.len());
-        let steps = names.iter().map(|name| Step::Field((*name).into()));
-        self.paths.push(Path::from_steps(steps.collect()));
-        *slot
+        let slot = self.paths.len();
+        let mut level = &mut self.root;
+        for name in way {
+            let below = level.node(name).below.get_or_insert_default();
+            below.slots.push(slot);
+            level = &mut below.level;
+        }
+        level.node(last).slot = Some(slot);
+        self.paths.push(path);
+        Some(slot)
     }
 
     /// Where a slot's value stands.
@@ -45,85 +67,80 @@ impl Picks {
     }
 
     /// The text of each slot; `None` when something on the way to it cannot be read.
-    pub fn read<'t>(&self, json: &'t Fields) -> Option<Found<'t>> {
-        let mut found = vec![None; self.paths.len()];
-        let mut walk = Walk {
-            level: &self.root,
-            found: &mut found,
-        };
-        for (name, value) in json.iter() {
-            walk.meet(name, value).ok()?;
+    pub fn read<'t>(&self, json: &'t Fields) -> Option<Texts<'t>> {
+        let mut texts = vec![None; self.paths.len()];
+        for field in json.iter() {
+            self.root.meet(field, &mut texts).ok()?;
         }
-        Some(found)
+        Some(texts)
     }
 }
 
-/// Where a name is, or would be: names of one length stand together, so that most comparisons are of
-/// two numbers.
-fn search(level: &[Node], name: &[u8]) -> Result<usize, usize> {
-    level.binary_search_by(|node| {
-        let length = node.name.len().cmp(&name.len());
-        length.then_with(|| node.name.as_bytes().cmp(name))
-    })
+/// By the length of a name and its ends, in which names of one object mostly differ.
+fn bucket(name: &[u8]) -> usize {
+    let end = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+    (name.len() + end(name.first()) * 5 + end(name.last()) * 3) % BUCKETS
 }
 
-fn node<'n>(level: &'n mut Vec<Node>, name: &str) -> &'n mut Node {
-    let at = match search(level, name.as_bytes()) {
-        Ok(at) => at,
-        Err(at) => {
-            let node = Node {
+impl Level {
+    fn node(&mut self, name: &str) -> &mut Node {
+        let nodes = &mut self.0[bucket(name.as_bytes())];
+        let at = nodes.iter().position(|node| *node.name == *name);
+        let at = at.unwrap_or_else(|| {
+            nodes.push(Node {
                 name: name.into(),
                 slot: None,
-                below: Vec::new(),
-            };
-            level.insert(at, node);
-            at
-        }
-    };
-    &mut level[at]
-}
+                below: None,
+            });
+            nodes.len() - 1
+        });
+        &mut nodes[at]
+    }
 
-/// Walks one object.
-struct Walk<'p, 'f, 't> {
-    level: &'p [Node],
-    found: &'f mut Found<'t>,
-}
-
-impl<'t> Walk<'_, '_, 't> {
-    /// A field that comes twice: the last one counts, as everywhere in JSON.
-    fn forget(&mut self, level: &[Node]) {
-        for node in level {
-            if let Some(slot) = node.slot {
-                self.found[slot] = None;
-            }
-            self.forget(&node.below);
-        }
+    fn find(&self, name: &[u8]) -> Option<&Node> {
+        let mut nodes = self.0[bucket(name)].iter();
+        nodes.find(|node| node.name.as_bytes() == name)
     }
 
     /// A field of the object.
-    fn meet(&mut self, name: &[u8], value: &'t [u8]) -> Result<(), Malformed> {
-        let level = self.level;
-        let Ok(at) = search(level, name) else {
+    fn meet<'t>(&self, field: Found<'t>, texts: &mut [Option<&'t [u8]>]) -> Result<(), Malformed> {
+        let Some(node) = self.find(field.name) else {
             return Ok(());
         };
-        let node = &level[at];
-        if let Some(slot) = node.slot {
-            self.found[slot] = Some(value);
+        let Some(below) = node.meet(field.value, texts) else {
+            return Ok(());
+        };
+        match field.inside() {
+            Some(mut inside) => inside.try_for_each(|field| below.meet(field, texts)),
+            None => below.walk(field.value, texts),
         }
-        if !node.below.is_empty() {
-            self.forget(&node.below);
-            if value.starts_with(b"{") {
-                let mut inner = Walk {
-                    level: &node.below,
-                    found: self.found,
-                };
-                let mut scanner = Scanner::new(value);
-                scanner.enter()?;
-                while let Some(name) = scanner.name()? {
-                    inner.meet(&name, scanner.value()?)?;
-                }
+    }
+
+    /// An object whose fields are not noted.
+    fn walk<'t>(&self, object: &'t [u8], texts: &mut [Option<&'t [u8]>]) -> Result<(), Malformed> {
+        let mut scanner = Scanner::new(object);
+        scanner.enter()?;
+        while let Some(name) = scanner.name()? {
+            let value = scanner.value()?;
+            if let Some(below) = self.find(&name).and_then(|node| node.meet(value, texts)) {
+                below.walk(value, texts)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Node {
+    /// The field is there, and its value is this. One that comes twice: the last one counts, as everywhere in JSON.
+    /// Answers what is looked at inside of the value, if that is an object.
+    fn meet<'t>(&self, value: &'t [u8], texts: &mut [Option<&'t [u8]>]) -> Option<&Level> {
+        if let Some(slot) = self.slot {
+            texts[slot] = Some(value);
+        }
+        let below = self.below.as_ref()?;
+        for slot in &below.slots {
+            texts[*slot] = None;
+        }
+        value.starts_with(b"{").then_some(&below.level)
     }
 }

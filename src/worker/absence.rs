@@ -339,7 +339,10 @@ impl Worker {
         sweep.gone += keys.len() as u64;
         let object = &self.setup.plan.source.object;
         let page = Page {
-            records: keys.iter().map(|key| last_word(object, key)).collect(),
+            records: keys
+                .iter()
+                .map(|key| last_word(object, key).into())
+                .collect(),
             position: Value::Null,
             last: false,
             token: None,

@@ -187,10 +187,10 @@ pub fn begin(
             answered,
             reread: false,
             incomplete: false,
-            bytes: page.records.iter().map(Bytes::len).sum(),
+            bytes: page.records.iter().map(|record| record.len()).sum(),
         };
-        for bytes in page.records {
-            match see(&plan, bytes, eager) {
+        for record in page.records {
+            match see(&plan, record, eager) {
                 Ok((seen, cursor)) => {
                     digest.undated += u64::from(has_cursor && cursor.is_none());
                     digest.max_seen = match (digest.max_seen.take(), cursor) {
@@ -214,7 +214,7 @@ pub fn begin(
             for key in std::mem::take(&mut entries.gone) {
                 let last = last_word(&plan.source.object, &key);
                 // A record of nothing but its key has one.
-                if let Ok((seen, _)) = see(&plan, last, false) {
+                if let Ok((seen, _)) = see(&plan, last.into(), false) {
                     digest.records.push(Candidate::gone(seen));
                 }
             }

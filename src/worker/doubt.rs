@@ -116,13 +116,13 @@ impl Worker {
                 match answers.get_mut(&candidate.seen.key) {
                     // What stands in the page several times is there once now.
                     Some(Ok(answer)) => match answer.take() {
-                        Some(record) => records.push(record),
+                        Some(record) => records.push(record.into()),
                         None if candidate.is_gone() => gone.push(candidate.seen.key),
                         None => {}
                     },
                     Some(Err(())) => {}
                     None if candidate.is_gone() => gone.push(candidate.seen.key),
-                    None => records.push(candidate.seen.bytes),
+                    None => records.push(candidate.seen.bytes.into()),
                 }
             }
             let mut origin = page.origin;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::connector::{Connector, Page, ScanStart};
-use crate::expression::raw;
+use crate::expression::{RecordText, raw};
 use crate::plan::ObjectPlan;
 use crate::plan::connection::{ChangesPlan, MomentFormat};
 use crate::record::{Class, Failure, Key, Moment};
@@ -117,7 +117,7 @@ impl Told {
 }
 
 /// The latest moment of the entries, and how many have none that can be read.
-pub fn dates(changes: &ChangesPlan, entries: &[Bytes]) -> (Option<Moment>, u64) {
+pub fn dates(changes: &ChangesPlan, entries: &[RecordText]) -> (Option<Moment>, u64) {
     let Some(cursor) = &changes.list.cursor else {
         return (None, 0);
     };

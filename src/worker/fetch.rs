@@ -8,6 +8,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::connector::{Connector, Look};
+use crate::expression::RecordText;
 use crate::plan::ObjectPlan;
 use crate::record::{Class, Failure, Key, TargetId};
 
@@ -28,7 +29,7 @@ pub enum Hint {
 /// What came of hints.
 #[derive(Debug, Default)]
 pub struct Fetched {
-    pub records: Vec<Bytes>,
+    pub records: Vec<RecordText>,
     /// What speaks of no record, or of one that cannot be fetched, and why.
     pub broken: Vec<(Bytes, String)>,
     /// Deleted, as somebody said and `get` confirms.
@@ -66,7 +67,7 @@ pub async fn fetch(
     let mut wanted = Vec::new();
     for hint in once(hints) {
         match hint {
-            Hint::Record(record) => fetched.records.push(record),
+            Hint::Record(record) => fetched.records.push(record.into()),
             Hint::Broken { said, problem } => fetched.broken.push((said, problem)),
             Hint::Fetch { key, deleted } => wanted.push((key, deleted)),
         }
@@ -81,7 +82,9 @@ pub async fn fetch(
     let mut looks = futures::stream::iter(looks).buffered(MOST_FETCHES);
     while let Some((key, deleted, look)) = looks.next().await {
         match look {
-            Ok(Look::Found(found)) => fetched.records.push(found.record.to_string().into()),
+            Ok(Look::Found(found)) => fetched
+                .records
+                .push(Bytes::from(found.record.to_string()).into()),
             Ok(Look::Gone) if deleted => fetched.gone.push(key),
             Ok(Look::Gone | Look::Ignored) => {}
             Err(failure) if matches!(failure.class, Class::Permanent | Class::Forbidden) => {

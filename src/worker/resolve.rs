@@ -273,7 +273,7 @@ impl Worker {
         let flight = self.flights.get_mut(id);
         flight.entry.source = source.clone();
         flight.detail.redacted = false;
-        let outcome = match see(&plan, source, true) {
+        let outcome = match see(&plan, source.into(), true) {
             Err((_, problem)) => Outcome::dead(id, "InvalidRecord", problem),
             Ok((seen, _)) => {
                 let prepared = prepare(&plan, &seen, &links, now());

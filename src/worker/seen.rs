@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::expression::{Fields, Path, raw};
+use crate::expression::{Fields, Path, RecordText, raw};
 use crate::plan::Plan;
 use crate::plan::connection::MomentPlan;
 use crate::record::{Fingerprint, Key, Moment};
@@ -88,7 +88,7 @@ fn part(paths: &[&Path], found: impl Iterator<Item = Option<Value>>) -> Value {
 /// so what that takes is read along. The error holds the bytes and what is wrong.
 pub fn see(
     plan: &Plan,
-    bytes: Bytes,
+    record: RecordText,
     new: bool,
 ) -> Result<(Seen, Option<Moment>), (Bytes, String)> {
     let object = &plan.source.object;
@@ -100,7 +100,7 @@ pub fn see(
     if new {
         paths.extend(used_paths(plan));
     }
-    let fields = Fields::of(&bytes);
+    let (bytes, fields) = record.open();
     let found = match &fields {
         Some(fields) => fields.values(&paths),
         // Texts that are not UTF-8 harm nobody where nobody reads them.

@@ -3,23 +3,21 @@
 
 use std::cmp::Ordering;
 
-use bytes::Bytes;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::expression::Expression;
-use crate::expression::raw;
+use crate::expression::{Expression, RecordText, raw};
 use crate::plan::connection::{CursorPlan, ListPlan, PageWay};
 use crate::record::{Fingerprint, Moment};
 
 /// The records that take part, in order, with the parent's fields that the list includes; and how many were left
 /// out because the filter failed on them.
 pub(super) fn records_of(
-    mut records: Vec<Bytes>,
+    mut records: Vec<RecordText>,
     list: &ListPlan,
     parent: Option<&Value>,
     since: Option<&Moment>,
-) -> (Vec<Bytes>, u32) {
+) -> (Vec<RecordText>, u32) {
     let mut failed = 0;
     if let Some(filter) = &list.records.filter {
         records.retain(|record| passes(filter, record, &mut failed));
@@ -41,7 +39,7 @@ pub(super) fn records_of(
         .collect();
     let records = records
         .iter()
-        .map(|record| raw::with_fields(record, &fields))
+        .map(|record| raw::with_fields(record, &fields).into())
         .collect();
     (records, failed)
 }
@@ -68,7 +66,7 @@ fn is_before(record: &[u8], cursor: &CursorPlan, since: &Moment) -> bool {
 }
 
 /// The fingerprint of a page's content, where a page that comes again would go unnoticed.
-pub(super) fn content(way: &PageWay, records: &[Bytes]) -> Fingerprint {
+pub(super) fn content(way: &PageWay, records: &[RecordText]) -> Fingerprint {
     if matches!(way, PageWay::LastKey { .. }) {
         return Fingerprint::UNKNOWN;
     }

@@ -17,7 +17,7 @@ use super::window::{Mark, Window};
 use super::{Ask, Reply};
 use crate::connector::classify::header_values;
 use crate::connector::{Page, ScanStart};
-use crate::expression::Scope;
+use crate::expression::{RecordText, Scope};
 use crate::plan::connection::{ListPlan, Operation, StopPlan};
 use crate::record::{Failure, Moment};
 
@@ -305,7 +305,7 @@ impl Scan {
     }
 
     /// The page, and where to go on after it.
-    fn finish(&mut self, mut at: Place, records: Vec<bytes::Bytes>, more: bool) -> Page {
+    fn finish(&mut self, mut at: Place, records: Vec<RecordText>, more: bool) -> Page {
         let following = match &self.list.cursor {
             Some(cursor) if !more => at.window.following(cursor, self.began),
             _ => None,
@@ -333,7 +333,7 @@ impl Scan {
         self.page(records, position, last)
     }
 
-    fn page(&mut self, records: Vec<bytes::Bytes>, position: Value, last: bool) -> Page {
+    fn page(&mut self, records: Vec<RecordText>, position: Value, last: bool) -> Page {
         let token = if last { self.token.clone() } else { None };
         Page {
             records,

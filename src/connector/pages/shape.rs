@@ -6,34 +6,33 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::split::SplitError;
-use crate::expression::Path;
 use crate::expression::raw::{push_field, with_fields};
+use crate::expression::{Path, RecordText};
 
 /// Records of an object, with their keys put in.
-pub(super) fn keyed(body: &Bytes, keys: &[String], raw: &[&[u8]], field: &str) -> Vec<Bytes> {
+pub(super) fn keyed(keys: &[String], raw: &[RecordText], field: &str) -> Vec<RecordText> {
     let records = keys.iter().zip(raw);
     records
         .map(|(key, raw)| {
             let key = Value::from(key.as_str()).to_string();
-            with_fields(&body.slice_ref(raw), &[(field, &key)])
+            with_fields(raw, &[(field, &key)]).into()
         })
         .collect()
 }
 
 /// Rows become objects. A row that is no list stays as it is; a value without a column is left out.
 pub(super) fn columns(
-    body: &Bytes,
-    rows: &[&[u8]],
+    rows: &[RecordText],
     from: Option<&Path>,
     name: Option<&Path>,
     envelope: &Value,
-) -> Result<Vec<Bytes>, SplitError> {
+) -> Result<Vec<RecordText>, SplitError> {
     let Some((names, rows)) = column_names(rows, from, name, envelope)? else {
         return Ok(Vec::new());
     };
-    let record = |row: &&[u8]| {
+    let record = |row: &RecordText| {
         let Ok(values) = serde_json::from_slice::<Vec<&RawValue>>(row) else {
-            return body.slice_ref(row);
+            return row.clone();
         };
         let mut json = Vec::with_capacity(row.len() + 16 * names.len());
         json.push(b'{');
@@ -41,19 +40,19 @@ pub(super) fn columns(
             push_field(&mut json, name, value.get());
         }
         json.push(b'}');
-        json.into()
+        Bytes::from(json).into()
     };
     Ok(rows.iter().map(record).collect())
 }
 
-type NamesAndRows<'a, 'b> = Option<(Vec<String>, &'a [&'b [u8]])>;
+type NamesAndRows<'a> = Option<(Vec<String>, &'a [RecordText])>;
 
-fn column_names<'a, 'b>(
-    rows: &'a [&'b [u8]],
+fn column_names<'a>(
+    rows: &'a [RecordText],
     from: Option<&Path>,
     name: Option<&Path>,
     envelope: &Value,
-) -> Result<NamesAndRows<'a, 'b>, SplitError> {
+) -> Result<NamesAndRows<'a>, SplitError> {
     let Some(from) = from else {
         let Some((first, rows)) = rows.split_first() else {
             return Ok(None);

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::shape::{columns, keyed};
-use crate::expression::{Malformed, Scanner, Step};
+use crate::expression::{Malformed, RecordText, Scanner, Step};
 use crate::plan::connection::{ListPlan, RecordsPath, RecordsStep, ShapePlan};
 
 /// Field names that an error shows.
@@ -16,7 +16,7 @@ const SHOWN: usize = 12;
 #[derive(Debug, Default)]
 pub(super) struct Split {
     /// The JSON text of each record, before any filter.
-    pub records: Vec<Bytes>,
+    pub records: Vec<RecordText>,
     /// The fields outside the records that pages and cursors read; the whole body where an expression
     /// judges it; null when the body is the list itself.
     pub envelope: Value,
@@ -50,7 +50,12 @@ pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> 
     } else {
         wanted.iter().map(|p| p.steps()).collect()
     };
-    let mut out = Out::default();
+    let mut out = Out {
+        body,
+        raw: Vec::new(),
+        keys: Vec::new(),
+        trouble: None,
+    };
     let walk = Walk {
         steps: plan.path.steps(),
         shape: &plan.shape,
@@ -77,12 +82,10 @@ pub(super) fn split(body: &Bytes, list: &ListPlan) -> Result<Split, SplitError> 
         envelope.unwrap_or_default()
     };
     let records = match &plan.shape {
-        ShapePlan::List | ShapePlan::Single => {
-            out.raw.iter().map(|raw| body.slice_ref(raw)).collect()
-        }
-        ShapePlan::Map { key } => keyed(body, &out.keys, &out.raw, key),
+        ShapePlan::List | ShapePlan::Single => out.raw,
+        ShapePlan::Map { key } => keyed(&out.keys, &out.raw, key),
         ShapePlan::Columns { from, name } => {
-            columns(body, &out.raw, from.as_ref(), name.as_ref(), &envelope)?
+            columns(&out.raw, from.as_ref(), name.as_ref(), &envelope)?
         }
     };
     Ok(Split { records, envelope })
@@ -116,9 +119,9 @@ fn misplaced(path: &RecordsPath, shape: &ShapePlan, found: &str) -> String {
 }
 
 /// What the walk finds.
-#[derive(Default)]
 struct Out<'t> {
-    raw: Vec<&'t [u8]>,
+    body: &'t Bytes,
+    raw: Vec<RecordText>,
     /// Shape Map: the key of each record.
     keys: Vec<String>,
     trouble: Option<Trouble>,
@@ -132,6 +135,10 @@ enum Trouble {
 }
 
 impl Out<'_> {
+    fn push(&mut self, raw: &[u8]) {
+        self.raw.push(self.body.slice_ref(raw).into());
+    }
+
     /// A field that comes twice: the last one counts, as everywhere in JSON.
     fn back_to(&mut self, count: usize) {
         self.raw.truncate(count);
@@ -182,9 +189,9 @@ impl<'p, 't> Walk<'p, '_, 't> {
         let raw = scanner.value()?;
         match raw.first() {
             Some(b'n') => {}
-            Some(b'{') if matches!(self.shape, ShapePlan::List) => self.out.raw.push(raw),
+            Some(b'{') if matches!(self.shape, ShapePlan::List) => self.out.push(raw),
             Some(b'[' | b'{') if !alone => return self.step(&mut Scanner::new(raw)),
-            _ => self.out.raw.push(raw),
+            _ => self.out.push(raw),
         }
         Ok(None)
     }
@@ -227,7 +234,8 @@ impl<'p, 't> Walk<'p, '_, 't> {
         match (self.steps, self.shape) {
             ([], ShapePlan::List | ShapePlan::Columns { .. }) => {
                 while scanner.item()? {
-                    self.out.raw.push(scanner.value()?);
+                    let record = RecordText::read(scanner, self.out.body)?;
+                    self.out.raw.push(record);
                 }
             }
             ([RecordsStep::Each, rest @ ..], _) => {
@@ -302,7 +310,7 @@ impl<'p, 't> Walk<'p, '_, 't> {
     /// An object that holds each record under its key.
     fn entries(self, scanner: &mut Scanner<'t>) -> Envelope {
         while let Some(name) = scanner.name()? {
-            self.out.raw.push(scanner.value()?);
+            self.out.push(scanner.value()?);
             self.out.keys.push(text(&name));
         }
         Ok(None)
