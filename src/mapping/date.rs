@@ -74,6 +74,14 @@ impl DateMap {
         self.format.write(&self.target(found)?)
     }
 
+    /// A day as the target writes it, where that takes neither a time zone nor a second notation of the source.
+    pub fn day(&self, text: &str) -> Option<String> {
+        match self.parse.first()?.read(text.trim(), &self.zone)? {
+            Found::Day(day) => self.format.write_day(day),
+            Found::Moment(_) => None,
+        }
+    }
+
     /// The moment as the target's time zone shows it; a day without a time stays that day where the
     /// target has no time either, and is its midnight in the source's time zone where it has one.
     fn target(&self, found: Found) -> Result<Zoned, String> {

@@ -8,7 +8,7 @@ use crate::api::mapping::{NumberNotation, NumberSpec};
 use crate::expression::Path;
 
 use super::field::shown;
-use super::numeral::{Numerals, keeps};
+use super::numeral::{Numerals, keeps, shifted};
 
 #[derive(Debug)]
 enum Currency {
@@ -27,15 +27,16 @@ pub struct NumberMap {
 
 /// Digits after the decimal separator of a currency (ISO 4217 table A.1); 2 for all others.
 fn digits(code: &str) -> Option<u32> {
-    let code = code.trim().to_ascii_uppercase();
-    if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
+    let mut code: [u8; 3] = code.trim().as_bytes().try_into().ok()?;
+    code.make_ascii_uppercase();
+    if !code.iter().all(u8::is_ascii_uppercase) {
         return None;
     }
-    Some(match code.as_str() {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        "CLF" | "UYW" => 4,
+    Some(match &code {
+        b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
+        | b"UGX" | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+        b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
+        b"CLF" | b"UYW" => 4,
         _ => 2,
     })
 }
@@ -139,6 +140,23 @@ impl NumberMap {
                 whole(units, value)
             }
         }
+    }
+
+    /// An amount such as `12.30` in minor units, where that takes nothing but its digits; `currency` is what the
+    /// record names. `None`: only [`Self::apply`] can say.
+    pub fn minor_units(&self, amount: &str, currency: Option<&str>) -> Option<i64> {
+        let notations = (self.parse, self.format);
+        if notations != (NumberNotation::Decimal, NumberNotation::MinorUnits)
+            || !self.numerals.is_plain()
+        {
+            return None;
+        }
+        let digits = match self.currency {
+            Currency::None => return None,
+            Currency::Fixed(digits) => digits,
+            Currency::At(_) => digits(currency?)?,
+        };
+        shifted(amount, digits)
     }
 
     fn read(&self, value: &Value, digits: u32) -> Result<Decimal, String> {

@@ -114,6 +114,27 @@ fn is_simple(text: &str) -> bool {
     digits(whole) && digits(fraction)
 }
 
+/// A decimal number with its point moved right by so many digits, where that needs no rounding and all digits fit
+/// into 64 bits.
+pub fn shifted(text: &str, digits: u32) -> Option<i64> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let has_point = whole.len() < unsigned.len();
+    if whole.is_empty() || fraction.is_empty() == has_point {
+        return None;
+    }
+    let zeros = digits.checked_sub(u32::try_from(fraction.len()).ok()?)?;
+    let number = whole.bytes().chain(fraction.bytes());
+    let number = number.chain(std::iter::repeat_n(b'0', zeros as usize));
+    let mut number = number.map(|byte| byte.is_ascii_digit().then(|| i64::from(byte - b'0')));
+    let number = number.try_fold(0_i64, |all, digit| all.checked_mul(10)?.checked_add(digit?))?;
+    Some(if text.starts_with('-') {
+        -number
+    } else {
+        number
+    })
+}
+
 /// The digits without group separators: groups of three (1,234,567), or of two before the last three
 /// (12,34,567). A text without any separator is as good. A space stands for any white space.
 fn ungrouped(text: &str, separator: char) -> Option<String> {

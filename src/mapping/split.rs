@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::api::mapping::{OnShort, Rest};
 use crate::expression::Path;
 
+use super::direct::Outcome;
 use super::field::{Field, Stop, shown};
 
 #[derive(Debug)]
@@ -21,47 +22,81 @@ impl Split {
         let Value::String(text) = value else {
             return Err(field.reject("BadText", format!("{} is not a text", shown(value))));
         };
-        let parts = self.parts(text);
-        let mut dealt = self.dealt(&parts);
-        for part in dealt.iter_mut().filter(|part| part.is_none()) {
+        let part = |index| {
+            let mut parts = self.part(text, index).peekable();
+            if parts.peek().is_some() {
+                return Ok(Some(parts.collect::<Vec<_>>().join(&self.separator)));
+            }
             match self.on_short {
-                OnShort::Empty => *part = Some(String::new()),
-                OnShort::Omit => {}
+                OnShort::Empty => Ok(Some(String::new())),
+                OnShort::Omit => Ok(None),
                 OnShort::Reject => {
                     let message =
                         format!("{} has fewer than {} parts", shown(value), self.into.len());
-                    return Err(field.reject("TooShort", message));
+                    Err(field.reject("TooShort", message))
                 }
             }
+        };
+        (0..self.into.len()).map(part).collect()
+    }
+
+    /// Writes the part for one target field as JSON. `text` is one that JSON writes without escapes, and so is each
+    /// of its parts.
+    pub fn write(&self, text: &str, index: usize, json: &mut Vec<u8>) -> Outcome {
+        let mut parts = self.part(text, index);
+        let first = match (parts.next(), self.on_short) {
+            (Some(first), _) => first,
+            (None, OnShort::Empty) => "",
+            (None, OnShort::Omit) => return Outcome::Nothing,
+            (None, OnShort::Reject) => return Outcome::Unsure,
+        };
+        json.push(b'"');
+        json.extend_from_slice(first.as_bytes());
+        for part in parts {
+            json.extend_from_slice(self.separator.as_bytes());
+            json.extend_from_slice(part.as_bytes());
         }
-        Ok(dealt)
+        json.push(b'"');
+        Outcome::Written
+    }
+
+    /// What one target field gets of a text: several parts for the first or the last field where there are too many,
+    /// none where there are too few.
+    fn part<'t>(&'t self, text: &'t str, index: usize) -> impl Iterator<Item = &'t str> {
+        let fields = self.into.len();
+        let (first, count) = match self.rest {
+            Rest::Last if index + 1 == fields => (index, usize::MAX),
+            Rest::Last => (index, 1),
+            Rest::First => match self.parts(text).count().saturating_sub(fields) {
+                more if index == 0 => (0, 1 + more),
+                more => (index + more, 1),
+            },
+        };
+        self.parts(text).skip(first).take(count)
     }
 
     /// The parts of a text. A single space separates at any run of Unicode white space, so that a
     /// no-break or an ideographic space does not become part of a name.
-    fn parts<'t>(&self, text: &'t str) -> Vec<&'t str> {
-        if self.separator == " " {
-            text.split_whitespace().collect()
-        } else {
-            text.split(self.separator.as_str()).collect()
+    fn parts<'t>(&'t self, text: &'t str) -> Parts<'t> {
+        match self.separator.as_str() {
+            " " => Parts::Words(text.split_whitespace()),
+            separator => Parts::Between(text.split(separator)),
         }
     }
+}
 
-    /// The parts for each target field; those that are too many go to the first or the last.
-    fn dealt(&self, parts: &[&str]) -> Vec<Option<String>> {
-        let wanted = self.into.len();
-        let extra = parts.len().saturating_sub(wanted);
-        let mut rest = parts.iter().copied();
-        (0..wanted)
-            .map(|index| {
-                let takes_rest = match self.rest {
-                    Rest::First => index == 0,
-                    Rest::Last => index + 1 == wanted,
-                };
-                let count = if takes_rest { 1 + extra } else { 1 };
-                let taken: Vec<&str> = rest.by_ref().take(count).collect();
-                (!taken.is_empty()).then(|| taken.join(&self.separator))
-            })
-            .collect()
+enum Parts<'t> {
+    Words(std::str::SplitWhitespace<'t>),
+    Between(std::str::Split<'t, &'t str>),
+}
+
+impl<'t> Iterator for Parts<'t> {
+    type Item = &'t str;
+
+    fn next(&mut self) -> Option<&'t str> {
+        match self {
+            Self::Words(words) => words.next(),
+            Self::Between(parts) => parts.next(),
+        }
     }
 }

@@ -3,11 +3,11 @@
 mod laws;
 mod notations;
 mod problems;
+mod quick;
 
 use serde_json::{Value, json};
 
 use super::{Links, Mapped, Mapping};
-use crate::expression::Fields;
 use crate::record::{Key, LookupKey, TargetId};
 
 fn mapping(fields: Value) -> Mapping {
@@ -249,49 +249,4 @@ fn join_takes_texts_and_refuses_lists() {
     assert_eq!(map(json!({"b": null})), Ok(json!({})));
     assert_eq!(map(json!({"a": "x", "b": ["y"]})), Err("j BadText".into()));
     assert_eq!(map(json!({"a": "x", "b": {}})), Err("j BadText".into()));
-}
-
-/// The quick way and the usual way, as bytes; the quick way may leave a record to the usual one.
-fn both_ways(fields: Value, record: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let mapping = mapping(fields);
-    let quick =
-        Fields::of(&record.to_owned().into()).and_then(|r| mapping.apply_text(&r, &Links::new()));
-    let value: Value = serde_json::from_str(record).unwrap();
-    let usual = match mapping.apply(&value, &Links::new()) {
-        Mapped::Record(map) => Some(serde_json::to_vec(&map).unwrap()),
-        Mapped::Rejected(_) | Mapped::Waiting(_) => None,
-    };
-    (quick, usual)
-}
-
-fn many_kinds() -> Value {
-    json!([
-        {"to": "z", "from": "id", "onMissing": "Reject"},
-        {"to": "a.b", "from": "x.y"},
-        {"to": "a.c", "from": "name", "text": {"case": "Upper"}},
-        {"to": "a.d.e", "from": "x.z", "onMissing": "Null"},
-        {"from": "name", "split": {"separator": " ", "into": ["first", "deep.last"], "onShort": "Empty"}},
-        {"to": "all", "from": "x"},
-        {"to": "n", "from": "n", "onMissing": "Default", "default": 7},
-        {"to": "list", "from": "list[1].v"},
-        {"to": "fixed", "value": {"k": [1]}},
-    ])
-}
-
-#[test]
-fn the_quick_way_writes_what_the_usual_way_writes() {
-    for record in [
-        r#"{"id":1,"x":{"y":"é \u00e9","z":null},"name":"Ada King","n":1.50,"list":[0,{"v":true}]}"#,
-        r#"{ "id" : "a\/b" , "x" : { "y" : -0, "w": 1e3 } , "name" : "One" , "n" : 12345678901234567890 }"#,
-        r#"{"id":12345678901234567,"x":{"y":{"q": 1, "p": 2}},"name":"A B","x":{"z":2}}"#,
-        r#"{"id":false,"x":5,"name":"A B"}"#,
-        r#"{"id":"1","name":"A  B C","n":null}"#,
-    ] {
-        let (quick, usual) = both_ways(many_kinds(), record);
-        let text = |b: Option<Vec<u8>>| b.map(|b| String::from_utf8(b).unwrap());
-        assert_eq!(text(quick), text(usual), "{record}");
-    }
-    for record in [r#"{"name":"no id"}"#, r#"{"id":1,"name":7}"#] {
-        assert_eq!(both_ways(many_kinds(), record), (None, None), "{record}");
-    }
 }
