@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -85,10 +86,10 @@ impl MomentFormat {
 
     pub fn read(&self, value: &Value) -> Option<Moment> {
         match (self, value) {
-            (Self::Rfc3339, Value::String(text)) => text
-                .parse::<Timestamp>()
-                .ok()
-                .map(|t| Moment::Time(t.as_nanosecond())),
+            (Self::Rfc3339, Value::String(text)) => {
+                let at = in_utc(text.as_bytes()).or_else(|| text.parse().ok())?;
+                Some(Moment::Time(at.as_nanosecond()))
+            }
             (Self::UnixSeconds, value) => read_decimal(value, SECOND).map(Moment::Time),
             (Self::UnixMillis, value) => read_decimal(value, MILLI).map(Moment::Time),
             (Self::Integer, Value::Number(number)) => number.as_i64().map(Moment::Integer),
@@ -133,6 +134,55 @@ impl MomentFormat {
             }
         }
     }
+}
+
+/// What most systems write of RFC 3339, `2024-11-25T15:04:05Z` with or without parts of a second.
+fn in_utc(text: &[u8]) -> Option<Timestamp> {
+    let (
+        &[
+            y,
+            e,
+            a,
+            r,
+            b'-',
+            m,
+            o,
+            b'-',
+            d,
+            w,
+            b'T',
+            h,
+            i,
+            b':',
+            n,
+            u,
+            b':',
+            s,
+            c,
+        ],
+        rest,
+    ) = text.split_first_chunk::<19>()?
+    else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        let digit = |byte: &u8| byte.is_ascii_digit().then(|| i32::from(byte - b'0'));
+        digits
+            .iter()
+            .try_fold(0, |all, byte| Some(all * 10 + digit(byte)?))
+    };
+    let two = |tens, ones| number(&[tens, ones]).and_then(|n| i8::try_from(n).ok());
+    let nanos = match rest {
+        b"Z" => 0,
+        [b'.', digits @ .., b'Z'] if (1..=9).contains(&digits.len()) => {
+            number(digits)? * 10_i32.pow(9 - digits.len() as u32)
+        }
+        _ => return None,
+    };
+    let year = i16::try_from(number(&[y, e, a, r])?).ok()?;
+    let (month, day, hour) = (two(m, o)?, two(d, w)?, two(h, i)?);
+    let time = DateTime::new(year, month, day, hour, two(n, u)?, two(s, c)?, nanos).ok()?;
+    TimeZone::UTC.to_timestamp(time).ok()
 }
 
 fn timestamp(nanos: i128) -> Option<Timestamp> {
@@ -226,4 +276,31 @@ fn write_decimal(nanos: i128, unit: i128) -> Option<Value> {
     let width = unit.ilog10() as usize;
     let digits = format!("{rest:0width$}");
     Some(format!("{sign}{whole}.{}", digits.trim_end_matches('0')).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_in_utc_is_read_as_its_standard_says(
+            seconds in -62_167_219_200_i64..253_402_207_200,
+            nanos in prop_oneof![Just(0), 0..1_000_000_000_i32, (0..1_000_i32).prop_map(|n| n * 1_000_000)],
+        ) {
+            let at = Timestamp::new(seconds, nanos).unwrap();
+            prop_assert_eq!(in_utc(at.to_string().as_bytes()), Some(at), "{}", at);
+        }
+
+        #[test]
+        fn what_is_read_quickly_is_what_jiff_reads(
+            text in r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{0,10})?(Z|z|\+00:00)?"
+        ) {
+            if let Some(at) = in_utc(text.as_bytes()) {
+                prop_assert_eq!(text.parse::<Timestamp>().ok(), Some(at));
+            }
+        }
+    }
 }
