@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::Done;
+use super::batch_plain;
 use super::classify::{self, Asked, Purpose, Verdict, unsure};
 use super::client::Reply;
 use super::failure::shorten;
@@ -35,6 +36,9 @@ pub(super) fn results(
     };
     if judge.nothing_to_read() {
         return Ok((0..count).map(|_| Ok(Done::default())).collect());
+    }
+    if let Some(done) = judge.all_done(count) {
+        return Ok(done.into_iter().map(Ok).collect());
     }
     let body: Value =
         serde_json::from_slice(&reply.body).map_err(|_| "the answer is not JSON".to_owned())?;
@@ -99,6 +103,16 @@ impl Judge<'_> {
         plain
             && self.plan.results.is_root()
             && !self.connection.responses.iter().any(|r| r.per_item)
+    }
+
+    /// The results, where the whole answer is a success and says at a glance that all its items are.
+    fn all_done(&self, count: usize) -> Option<Vec<Done>> {
+        let judged = self.connection.responses.iter().any(|r| r.per_item);
+        if judged || !self.reply.status.is_success() {
+            return None;
+        }
+        let Shape { purpose, ids, .. } = self.shape;
+        batch_plain::all_done(self.plan, purpose, ids, &self.reply.body, count)
     }
 
     fn result(&self, result: Option<&Value>, failed: bool, body: &Value) -> Result<Done, Failure> {

@@ -5,6 +5,7 @@ mod adaptive;
 mod auth;
 mod batch;
 mod batch_body;
+mod batch_plain;
 mod body;
 mod build;
 mod circuit;
