@@ -1,7 +1,8 @@
 //! The records that are on their way: one chain per key, at most one operation per key at a time.
 //! Plain data of the engine's task; no I/O.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use slab::Slab;
 
@@ -70,6 +71,8 @@ pub struct Flight {
     pub durable: bool,
     /// The newer version that waits for this one.
     pub next: Option<FlightId>,
+    /// It waits for an older one.
+    follows: bool,
     /// For a flight from an exception: the newer version that is kept behind it there.
     pub behind: Option<Entry>,
     /// An exception of this key that was committed while this version came in.
@@ -94,6 +97,7 @@ impl Flight {
             alone_linked: false,
             durable: false,
             next: None,
+            follows: false,
             behind: None,
             stored: None,
             settled: None,
@@ -202,13 +206,14 @@ impl Flights {
     pub fn add(&mut self, flight: Flight) -> FlightId {
         let key = flight.entry.key.clone();
         let id = self.all.insert(flight);
-        match self.chains.get_mut(&key) {
-            Some((_, last)) => {
-                let before = std::mem::replace(last, id);
+        match self.chains.entry(key) {
+            Occupied(mut chain) => {
+                let before = std::mem::replace(&mut chain.get_mut().1, id);
                 self.all[before].next = Some(id);
+                self.all[id].follows = true;
             }
-            None => {
-                self.chains.insert(key, (id, id));
+            Vacant(free) => {
+                free.insert((id, id));
             }
         }
         id
@@ -216,20 +221,23 @@ impl Flights {
 
     /// Whether nothing older of its key is under way.
     pub fn is_head(&self, id: FlightId) -> bool {
-        self.chains
-            .get(&self.all[id].entry.key)
-            .is_some_and(|(first, _)| *first == id)
+        !self.all[id].follows
     }
 
     /// Takes a flight off its chain and away; returns the one that waited behind it.
     pub fn remove(&mut self, id: FlightId) -> Option<FlightId> {
         let flight = self.all.remove(id);
-        match (flight.next, self.chains.get_mut(&flight.entry.key)) {
-            (Some(next), Some((first, _))) if *first == id => *first = next,
-            (None, Some((first, last))) if *first == id && *last == id => {
+        match flight.next {
+            _ if flight.follows => {}
+            None => {
                 self.chains.remove(&flight.entry.key);
             }
-            _ => {}
+            Some(next) => {
+                self.all[next].follows = false;
+                if let Some((first, _)) = self.chains.get_mut(&flight.entry.key) {
+                    *first = next;
+                }
+            }
         }
         flight.next
     }
@@ -302,7 +310,7 @@ impl Flights {
 
     /// Gives a flight its match value if nobody has it.
     pub fn claim_matching(&mut self, value: i64, id: FlightId) {
-        if let std::collections::hash_map::Entry::Vacant(free) = self.matching.entry(value) {
+        if let Vacant(free) = self.matching.entry(value) {
             free.insert(VecDeque::new());
             self.all[id].holding = Some(value);
         }
@@ -365,7 +373,7 @@ impl Flights {
     }
 
     /// The change that makes the marks of these segments durable; finished ones are forgotten.
-    pub fn marks(&mut self, numbers: &HashSet<u64>) -> Vec<crate::state::Change> {
+    pub fn marks(&mut self, numbers: &BTreeSet<u64>) -> Vec<crate::state::Change> {
         let mut changes = Vec::with_capacity(numbers.len());
         for number in numbers {
             let Some(segment) = self.segments.get(number) else {

@@ -45,7 +45,7 @@ mod target;
 mod tests;
 mod witness;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -170,7 +170,7 @@ pub struct Worker {
     last_progress: Instant,
     last_look: Instant,
     last_state: Instant,
-    dirty_segments: HashSet<u64>,
+    dirty_segments: BTreeSet<u64>,
 }
 
 impl Worker {
@@ -237,7 +237,7 @@ impl Worker {
             last_progress: Instant::now(),
             last_look: Instant::now(),
             last_state: Instant::now(),
-            dirty_segments: HashSet::new(),
+            dirty_segments: BTreeSet::new(),
             setup,
         };
         worker.linked.mark_changed();

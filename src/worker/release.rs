@@ -1,7 +1,7 @@
 //! After T3: settled flights go, the versions that waited for them take off, parked ones go on.
 //! Called when a commit of outcomes is durable.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
@@ -193,7 +193,7 @@ impl Worker {
             link: base_link(flight, true),
             exception: Some(exception.clone()),
         }));
-        let segments: HashSet<u64> = self
+        let segments: BTreeSet<u64> = self
             .flights
             .set_mark(home, mark::DONE)
             .into_iter()

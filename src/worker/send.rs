@@ -1,7 +1,7 @@
 //! Sending: takes ready flights, chooses their operation, notes creates down before they are sent
 //! (T2), and keeps as many requests under way as the target's limits make worth it.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -123,7 +123,7 @@ impl Worker {
 
     /// T2: creates are noted down before they are sent.
     fn note_creates(&mut self, creates: Vec<FlightId>) {
-        let mut segments = HashSet::new();
+        let mut segments = BTreeSet::new();
         let mut changes = Vec::new();
         for id in &creates {
             let flight = self.flights.get_mut(*id);
@@ -296,7 +296,7 @@ impl Worker {
 
     /// What [`Bug::DoneBeforeAnswer`] does wrong.
     fn done_too_soon(&mut self, ids: &[FlightId]) {
-        let mut segments = HashSet::new();
+        let mut segments = BTreeSet::new();
         for id in ids {
             let home = self.flights.get(*id).home;
             segments.extend(self.flights.set_mark(home, mark::DONE));

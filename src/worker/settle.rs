@@ -1,6 +1,6 @@
 //! Outcomes are committed in groups as T3: links, exceptions and marks, and what a flight knows then.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::record::Fingerprint;
@@ -58,7 +58,7 @@ impl Worker {
         &mut self,
         outcome: &mut Outcome,
         changes: &mut Vec<Change>,
-        segments: &mut HashSet<u64>,
+        segments: &mut BTreeSet<u64>,
     ) {
         let id = outcome.id;
         let keeps_fields = self
