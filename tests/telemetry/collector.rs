@@ -1,6 +1,7 @@
 //! A collector of OpenTelemetry: takes what is posted to `/v1/traces`, and answers what it was shown.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -23,14 +24,23 @@ pub struct Collector {
 
 /// Serves until the test's runtime ends; answers the URL for all signals.
 pub async fn start() -> (String, Arc<Collector>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (url, serve(listener))
+}
+
+/// The same on any listener.
+pub fn serve<L>(listener: L) -> Arc<Collector>
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
     let collector = Arc::new(Collector::default());
     let router = Router::new()
         .route("/v1/traces", post(take))
         .with_state(Arc::clone(&collector));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, collector)
+    collector
 }
 
 async fn take(
@@ -38,12 +48,27 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
+    let packed = headers
+        .get("content-encoding")
+        .is_some_and(|coding| coding == "gzip");
+    let body = match packed {
+        true => unpack(&body),
+        false => body,
+    };
     collector.posts.lock().unwrap().push((headers, body));
     StatusCode::OK
 }
 
+fn unpack(body: &[u8]) -> Bytes {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(body)
+        .read_to_end(&mut plain)
+        .expect("gzip");
+    plain.into()
+}
+
 impl Collector {
-    /// All that came, as it came.
+    /// All that came, unpacked.
     pub fn bytes(&self) -> Vec<Bytes> {
         let posts = self.posts.lock().unwrap();
         posts.iter().map(|(_, body)| body.clone()).collect()

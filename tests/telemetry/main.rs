@@ -3,6 +3,7 @@
 
 mod collector;
 mod scrape;
+mod secured;
 mod systems;
 mod traces;
 mod watched;

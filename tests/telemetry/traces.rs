@@ -14,10 +14,10 @@ use super::collector::{self, attributes};
 use super::systems::{self, CONTENT, RECORDS, SECRET};
 use super::watched::{Watched, command, stop};
 
-const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// One run with these variables, between systems of its own.
-async fn run(variables: &[(&str, &str)]) -> Output {
+pub async fn run(variables: &[(&str, &str)]) -> Output {
     let (port, _) = systems::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("manifests.yaml");
@@ -29,7 +29,7 @@ async fn run(variables: &[(&str, &str)]) -> Output {
 }
 
 /// The result that a run prints, without how long it took.
-fn result(output: &Output) -> Value {
+pub fn result(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().expect("a result");
     let mut result: Value = serde_json::from_str(last).unwrap();
