@@ -8,6 +8,7 @@ use kube_cel::cel::parser::Expression as Tree;
 use serde_json::Value;
 
 use super::Variable;
+use super::convert::MAX_INPUT;
 
 /// An expression that needs no evaluator.
 #[derive(Debug)]
@@ -117,7 +118,9 @@ impl Place {
         for name in &self.names {
             value = value.as_object()?.get(name)?;
         }
-        Some(value)
+        // Longer than an expression may see: CEL says so.
+        let long = |text: &str| text.len() as u64 / 8 >= MAX_INPUT;
+        (!value.as_str().is_some_and(long)).then_some(value)
     }
 }
 
