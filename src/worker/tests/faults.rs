@@ -71,6 +71,31 @@ async fn a_way_from_a_to_b_and_back_ends_as_a_also_over_a_crash() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_in_doubt_and_the_target_refuses_since_is_not_taken_for_the_old_content()
+{
+    // B is carried out before the crash, and refused from then on.
+    let bench = Bench::new(|world, asked| {
+        let there = world.records.iter().any(|record| record["name"] == "B");
+        let wanted = asked.body["name"] == "B";
+        world.silent |= wanted && !there;
+        (wanted && there).then(|| (422, json!({})))
+    })
+    .await;
+    let named = |name: &str| json!({"id": "c0", "email": "c0@example.com", "name": name});
+    bench.source(vec![named("A")]);
+    bench.run().await;
+    bench.source(vec![named("B")]);
+    bench.crash("PUT /contacts/", 1).await;
+    bench.world().silent = false;
+    bench.run().await;
+    assert_eq!(bench.dead_letters().await[0].detail.reason, "Permanent");
+    bench.source(vec![named("A")]);
+    bench.run().await;
+    assert_eq!(bench.world().records[0]["name"], "A");
+    assert_eq!(bench.totals().await.exceptions(), 0);
+}
+
+#[tokio::test]
 async fn more_exceptions_than_are_taken_at_once_all_go_on() {
     // Every create is answered 500 once, after it was carried out.
     let bench = Bench::new(|world, asked| {
