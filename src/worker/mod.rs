@@ -19,6 +19,7 @@ mod filter;
 mod flight;
 mod guard;
 mod inbox;
+mod missing;
 mod outage;
 mod outcome;
 mod pace;
@@ -157,6 +158,7 @@ pub struct Worker {
     absence: absence::Absence,
     suspicion: suspect::Suspicion,
     echoes: Echoes,
+    missing: missing::Missing,
     recreated: u64,
     links_at_start: u64,
     /// Records of the scan whose cursor field could not be read.
@@ -227,6 +229,7 @@ impl Worker {
             absence: absence::Absence::default(),
             suspicion: suspect::Suspicion::default(),
             echoes,
+            missing: missing::Missing::default(),
             recreated: 0,
             links_at_start: totals.links,
             undated: 0,

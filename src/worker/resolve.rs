@@ -130,6 +130,9 @@ impl Worker {
     /// linked and gets this version as an update. What belongs to others is not it.
     fn resolved(&mut self, id: FlightId, found: Vec<Match>) {
         let mut own: Vec<_> = found.into_iter().filter(|m| m.owner.is_none()).collect();
+        if !own.is_empty() {
+            self.missing.forget(&self.flights.get(id).entry.key);
+        }
         match own.len() {
             0 => self.not_there(id),
             1 => {
@@ -161,33 +164,6 @@ impl Worker {
                 self.conclude(outcome);
             }
         }
-    }
-
-    /// A lookup found nothing: the second one, after the index had its time, says that the create did
-    /// not arrive.
-    fn not_there(&mut self, id: FlightId) {
-        let lag = self.index_lag();
-        let flight = self.flights.get_mut(id);
-        flight.detail.negative_reads += 1;
-        if flight.detail.negative_reads >= 2 {
-            flight.detail.negative_reads = 0;
-            let detail = flight.detail.clone();
-            if lasted_too_long(self.plan(), detail.attempts, self.age(&detail)) {
-                return self.give_up_create(id, detail);
-            }
-            let flight = self.flights.get_mut(id);
-            // It is a record like any other again; who else has its match value is asked first.
-            flight.forced = None;
-            return self.requeue(id);
-        }
-        let detail = Box::new(flight.detail.clone());
-        let ending = Ending::Trouble {
-            trouble: Trouble::Unknown,
-            next: now() + lag,
-            detail,
-            in_doubt: true,
-        };
-        self.conclude(Outcome { id, ending });
     }
 
     /// The target has no such record.
@@ -301,7 +277,7 @@ impl Worker {
 
 impl Worker {
     /// The target never carried out this create, for as long as failures may last.
-    fn give_up_create(&mut self, id: FlightId, detail: Detail) {
+    pub(super) fn give_up_create(&mut self, id: FlightId, detail: Detail) {
         self.flights.get_mut(id).perhaps_there = false;
         let detail = Detail {
             reason: "Transient".into(),

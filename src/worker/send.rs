@@ -235,6 +235,7 @@ impl Worker {
             flight.doing = Doing::Sending;
             if verb == Verb::Create {
                 flight.detail.first_sent.get_or_insert_with(now);
+                self.missing.forget(&flight.entry.key);
             }
             let whole = flight.entry.removal.is_some() || flight.base.fields.is_empty();
             let body = if changed_only && !whole {
@@ -340,7 +341,7 @@ impl Worker {
         };
         match next {
             Next::Resend => self.send(Verb::Create, id),
-            Next::Resolve if !planted(Bug::NoLookup) => self.search(id),
+            Next::Resolve if !planted(Bug::NoLookup) => self.look_for(id),
             Next::Ambiguous if !planted(Bug::AmbiguousRetried) => {
                 self.conclude(Outcome::ambiguous(id, sent_ms))
             }
