@@ -105,10 +105,13 @@ impl Worker {
             return self.pages -= 1;
         }
         // What has no flight is only known to the store: the next page is looked up when it is there.
-        let filed = batch
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::Exception(_)));
+        for change in &batch.changes {
+            if let Change::Exception(exception) = change {
+                let key = exception.entry.key.clone();
+                self.meanwhile.filing.insert(key);
+            }
+        }
+        let filed = !self.meanwhile.filing.is_empty();
         self.judging |= filed;
         if planted(Bug::CursorBeforeOutbox) {
             let cursor = self.commit(vec![Change::State(Box::new(self.state.clone()))]);

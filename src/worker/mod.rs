@@ -46,7 +46,7 @@ mod target;
 mod tests;
 mod witness;
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -63,7 +63,7 @@ pub use crate::connector::Fence;
 use crate::connector::Parents;
 use crate::pipeline::echo::{Echoes, window};
 use crate::plan::Plan;
-use crate::record::{Failure, Key};
+use crate::record::Failure;
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 use crate::telemetry::spans;
 use crate::trial::{Bug, planted};
@@ -145,8 +145,8 @@ pub struct Worker {
     /// When the next exception is due, as far as is known.
     due: Option<Millis>,
     asking_due: bool,
-    /// The keys whose outcome was committed while the store was asked for exceptions.
-    settled_meanwhile: HashSet<Key>,
+    /// The keys whose exceptions are written while the store is asked for them.
+    meanwhile: recover::Meanwhile,
     has_exceptions: bool,
     has_waiting: bool,
     expiry: retention::Expiry,
@@ -217,7 +217,7 @@ impl Worker {
             next_scan,
             due: (totals.retrying + totals.unknown > 0).then_some(0),
             asking_due: false,
-            settled_meanwhile: HashSet::new(),
+            meanwhile: recover::Meanwhile::default(),
             has_exceptions: totals.exceptions() > 0,
             has_waiting: totals.waiting > 0,
             expiry: retention::Expiry::default(),

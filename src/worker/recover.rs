@@ -1,11 +1,13 @@
 //! What was left or comes back: the outbox at start, and exceptions that are due or can go on.
 //! Fills the flights of `worker`; what happens to them is decided elsewhere.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::plan::Plan;
-use crate::record::Fingerprint;
+use crate::record::{Fingerprint, Key};
 use crate::state::{Change, Entry, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
 
 use super::flight::{Base, Flight, Forced, Home};
@@ -14,6 +16,25 @@ use super::{Event, LOOK_EVERY, MOST_DUE, MOST_FLIGHTS, Mode, Worker, now};
 
 /// Milliseconds until more exceptions are asked for when there were more than fit.
 const SOON: Millis = 20;
+
+/// Keys whose exceptions are written beside a question to the store, whose answer may be older then.
+#[derive(Default)]
+pub struct Meanwhile {
+    /// Durable since the question.
+    pub settled: HashSet<Key>,
+    /// On their way with the page that was judged last.
+    pub filing: HashSet<Key>,
+}
+
+impl Meanwhile {
+    /// What was on its way is durable; a question may have been asked before.
+    pub fn filed(&mut self, asking: bool) {
+        if asking {
+            self.settled.extend(self.filing.drain());
+        }
+        self.filing.clear();
+    }
+}
 
 impl Worker {
     /// Takes the outbox up again as the last worker left it.
@@ -158,9 +179,10 @@ impl Worker {
         self.asking_due = false;
         let full = found.len() == MOST_DUE;
         let (mut taken, mut again) = (0, false);
-        let settled = std::mem::take(&mut self.settled_meanwhile);
+        let settled = std::mem::take(&mut self.meanwhile.settled);
         for (exception, known) in found {
-            if settled.contains(&exception.entry.key) {
+            let key = &exception.entry.key;
+            if settled.contains(key) || self.meanwhile.filing.contains(key) {
                 // What was read of it may be older than what was committed since.
                 again = true;
                 continue;

@@ -16,6 +16,7 @@ impl Worker {
     /// T1 of a page with records that have no flight is durable.
     pub(super) fn page_filed(&mut self, added: &[FlightId]) {
         self.judging = false;
+        self.meanwhile.filed(self.asking_due);
         // No page is looked up now, so nobody needs those that were kept; versions behind them go on.
         self.flights.drop_settled();
         self.page_committed(added, 1);
@@ -89,7 +90,7 @@ impl Worker {
         self.flights.give_matching(id);
         if self.asking_due {
             let key = self.flights.get(id).entry.key.clone();
-            self.settled_meanwhile.insert(key);
+            self.meanwhile.settled.insert(key);
         }
         if self.flights.get(id).next.is_none() {
             if self.judging {
