@@ -18,6 +18,7 @@ mod page;
 mod planted;
 #[path = "../support/postgres.rs"]
 mod postgres;
+mod rows;
 mod server;
 mod source;
 mod store;

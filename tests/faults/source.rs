@@ -114,6 +114,11 @@ impl Source {
         self.history.keys().cloned().collect()
     }
 
+    /// Whether the list shows this record, read as a whole.
+    pub fn lists(&self, id: &str) -> bool {
+        self.history.contains_key(id) && !is_hidden(id) && !self.gone.contains(id)
+    }
+
     pub fn get(&self, id: &str) -> Option<Value> {
         if self.gone.contains(id) {
             return None;
@@ -133,7 +138,7 @@ impl Source {
         let mut rows: Vec<_> = self
             .history
             .iter()
-            .filter(|(id, _)| !is_hidden(id) && !self.gone.contains(*id))
+            .filter(|(id, _)| self.lists(id))
             .filter_map(|(id, history)| {
                 let newest = history.len() - 1;
                 let lags = history[newest].updated + REPLICA_LAG > now();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, Fault, Guarantee};
 use crate::killer::{Killer, Moment};
+use crate::rows::Rows;
 use crate::source::Source;
 use crate::target::{Answer, Request, Target};
 
@@ -40,6 +41,7 @@ pub struct World {
     pub wrongly_deleted: Vec<String>,
     token: u64,
     asked: HashMap<String, u64>,
+    rows: Rows,
 }
 
 impl World {
@@ -54,6 +56,7 @@ impl World {
             wrongly_deleted: vec![],
             token: 0,
             asked: HashMap::new(),
+            rows: Rows::default(),
         }
     }
 
@@ -146,10 +149,20 @@ impl World {
     }
 
     fn numbered(&mut self, number: usize) -> (Value, Vec<String>) {
-        let slides =
-            self.case.has(Fault::Pages) && self.case.feed.is_none() && self.chance("slide", 40);
+        self.rows.begin(number);
+        let slides = self.case.has(Fault::Pages)
+            && self.case.feed.is_none()
+            && self.chance("slide", 40)
+            && self.may_slide();
         self.faults += u64::from(slides);
-        self.source.numbered(number, usize::from(slides))
+        let (page, ids) = self.source.numbered(number, usize::from(slides));
+        self.rows.shown(number, &ids);
+        (page, ids)
+    }
+
+    /// Whether a row may slide into a page already read: where only the list can be asked, not twice in a row.
+    fn may_slide(&self) -> bool {
+        !self.case.vanishes || self.case.gets || self.rows.may_slide(&self.source)
     }
 
     /// Records change while they are read, most of all one that was just served.
@@ -174,6 +187,9 @@ impl World {
         self.faults += 1;
         if dice.chance("comes back", nth, 25) {
             return self.source.come_back(nth);
+        }
+        if !self.may_slide() {
+            return;
         }
         let ids = match dice.chance("vanish served", nth, 70) && !served.is_empty() {
             true => served.to_vec(),
