@@ -11,6 +11,7 @@ use crate::trial::{Bug, planted};
 
 use super::flight::{FlightId, Forced};
 use super::outcome::{Ending, Outcome};
+use super::prepare::token;
 use super::{RunError, Worker, backoff, now};
 
 impl Worker {
@@ -120,7 +121,7 @@ impl Worker {
                 self.flights.get_mut(id).forced = Some(Forced::Adopt);
                 return self.requeue(id);
             }
-            Next::Recreate => return self.recreate(id),
+            Next::Recreate => return self.recreate(id, detail("Gone")),
             Next::Skip => Outcome::skipped(id),
             Next::Retry { in_doubt } => {
                 trouble(Trouble::Retry, at_next, detail("Transient"), in_doubt)
@@ -193,7 +194,7 @@ impl Worker {
     }
 
     /// The target record is gone: begin again without its link, within bounds.
-    fn recreate(&mut self, id: FlightId) {
+    fn recreate(&mut self, id: FlightId, detail: Box<Detail>) {
         let most = (self.links_at_start / 100).max(20);
         self.recreated += 1;
         if self.recreated > most {
@@ -206,11 +207,25 @@ impl Worker {
             self.error.get_or_insert(error);
             return self.requeue(id);
         }
+        let named = self.noted(id);
+        let plan = self.setup.plan.clone();
         let flight = self.flights.get_mut(id);
         flight.base.target = None;
-        flight.base.mapped = Fingerprint::UNKNOWN;
-        flight.base.fields.clear();
-        self.requeue(id);
+        flight.base.forget();
+        if !named && flight.detail.first_sent.is_none() {
+            return self.requeue(id);
+        }
+        // This very version made the record that is gone. Under the same idempotency key the target would only repeat
+        // what it answered then, so another is kept before anything is sent.
+        flight.entry.token = token(&plan);
+        (flight.base.found, flight.perhaps_there) = (false, false);
+        flight.detail.first_sent = None;
+        let detail = Detail {
+            first_sent: None,
+            negative_reads: 0,
+            ..*detail
+        };
+        self.conclude(Outcome::trouble(id, Trouble::Retry, Box::new(detail)));
     }
 
     /// A credential that may write nothing at all is not a matter of single records.

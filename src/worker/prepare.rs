@@ -146,7 +146,8 @@ fn match_hash(plan: &Plan, seen: &Seen, mapped: &Value) -> Option<i64> {
     match_value(matching, seen.used(plan), mapped).map(|value| value.hash)
 }
 
-fn token(plan: &Plan) -> [u8; 16] {
+/// Names a create to the target; zeros where it takes no idempotency key.
+pub(super) fn token(plan: &Plan) -> [u8; 16] {
     let mut token = [0; 16];
     if plan
         .target

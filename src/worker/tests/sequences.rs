@@ -210,3 +210,38 @@ async fn a_keyed_create_whose_answer_was_lost_and_that_is_then_refused_is_looked
         assert_eq!(bench.totals().await.links, u64::from(arrived));
     }
 }
+
+#[tokio::test]
+async fn a_record_that_is_gone_soon_after_its_create_is_created_under_another_key() {
+    // The first create is carried out and its answer lost, then refused, so that the record is looked for. The first
+    // update finds it gone, and whoever asks under the first key again is told of the record that was.
+    let mut bench = Bench::new(|world, asked| match asked.method.as_str() {
+        "POST" if world.count("POST /contacts") == 1 => {
+            let _ = world.behave(asked);
+            Some((500, json!({})))
+        }
+        "POST" if world.count("PUT /contacts/0") == 0 => Some((422, json!({}))),
+        "POST" => {
+            let used = |old: &&super::support::Asked| old.query["key"] == asked.query["key"];
+            let posts = world.asked.iter().filter(|old| old.method == "POST");
+            let same = posts.filter(used).count();
+            (same > 1).then(|| (201, json!({"id": 0})))
+        }
+        "PUT" => {
+            world.records[0] = Value::Null;
+            Some((410, json!({})))
+        }
+        _ => None,
+    })
+    .await;
+    keyed(&mut bench, "24h");
+    let create = &mut bench.spec["crm"]["objects"][0]["create"];
+    create["idempotencyKey"]["in"] = "Query".into();
+    create["idempotencyKey"]["name"] = "key".into();
+    bench.source(vec![customer(0, "A")]);
+    let (report, error) = bench.run().await;
+    assert_eq!(report.outcome, "Succeeded", "{error:?}");
+    assert_eq!(bench.dead_letters().await.len(), 0);
+    assert_eq!(bench.world().records[1]["name"], "A");
+    assert_eq!(bench.totals().await.links, 1);
+}
