@@ -67,6 +67,11 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
         Class::Transient | Class::Ambiguous => passing(plan, attempt, true),
         Class::InFlight if create => lost_create(plan, attempt),
         Class::InFlight => passing(plan, attempt, true),
+        // It may be the one that was sent before, and nobody else may take its match value until that is known.
+        Class::AlreadyExists if attempt.in_doubt => match can_be_found(plan, attempt) {
+            true => Next::Resolve,
+            false => Next::Ambiguous,
+        },
         // A refusal that comes before anybody looks at the key says nothing about the request before.
         class if create && attempt.in_doubt && is_refusal(class) => unanswered(plan, attempt),
         Class::Permanent if attempt.batched => Next::Split,
@@ -82,23 +87,25 @@ pub fn decide(plan: &Plan, attempt: Attempt, failure: &Failure) -> Next {
             Next::Retry { in_doubt: false }
         }
         Class::VersionConflict => Next::Dead("VersionConflict"),
-        Class::AlreadyExists
-            if attempt.searchable
-                && plan.target.object.find.is_some()
-                && plan.matching.is_some() =>
-        {
-            Next::Adopt
-        }
-        Class::AlreadyExists if attempt.in_doubt => Next::Ambiguous,
+        Class::AlreadyExists if can_be_found(plan, attempt) => Next::Adopt,
         Class::AlreadyExists => Next::Dead("AlreadyExists"),
     }
+}
+
+/// Whether the target can be asked for the record by its match value.
+fn can_be_found(plan: &Plan, attempt: Attempt) -> bool {
+    attempt.searchable && plan.target.object.find.is_some() && plan.matching.is_some()
 }
 
 /// Whether the target looked at a request and will not carry it out.
 pub fn is_refusal(class: Class) -> bool {
     matches!(
         class,
-        Class::Permanent | Class::Forbidden | Class::Gone | Class::VersionConflict
+        Class::Permanent
+            | Class::Forbidden
+            | Class::Gone
+            | Class::VersionConflict
+            | Class::AlreadyExists
     )
 }
 
@@ -131,7 +138,7 @@ pub fn lost_create(plan: &Plan, attempt: Attempt) -> Next {
 /// A create that cannot be sent again under its key, or whose key was refused when it was: who is refused each time
 /// would never come to an end.
 pub fn unanswered(plan: &Plan, attempt: Attempt) -> Next {
-    if attempt.searchable && plan.target.object.find.is_some() && plan.matching.is_some() {
+    if can_be_found(plan, attempt) {
         return Next::Resolve;
     }
     match plan.write.on_ambiguous {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::connector::{Answer, Done};
 use crate::pipeline::decide::{Attempt, Next, decide};
-use crate::record::{Class, Failure, Fingerprint, Verb};
+use crate::record::{Class, Failure, Verb};
 use crate::state::{Detail, Trouble, mark};
 use crate::trial::{Bug, planted};
 
@@ -207,24 +207,21 @@ impl Worker {
             self.error.get_or_insert(error);
             return self.requeue(id);
         }
-        let named = self.noted(id);
         let plan = self.setup.plan.clone();
         let flight = self.flights.get_mut(id);
         flight.base.target = None;
         flight.base.forget();
-        if !named && flight.detail.first_sent.is_none() {
-            return self.requeue(id);
-        }
-        // This very version made the record that is gone. Under the same idempotency key the target would only repeat
-        // what it answered then, so another is kept before anything is sent.
-        flight.entry.token = token(&plan);
         (flight.base.found, flight.perhaps_there) = (false, false);
+        // Under the idempotency key of the create that made it, the target would only repeat what it answered then.
+        flight.entry.token = token(&plan);
         flight.detail.first_sent = None;
         let detail = Detail {
             first_sent: None,
             negative_reads: 0,
             ..*detail
         };
+        // The store knows all of that before anything is sent: after a crash, the new record must not be looked for
+        // under the old one's id.
         self.conclude(Outcome::trouble(id, Trouble::Retry, Box::new(detail)));
     }
 

@@ -117,7 +117,7 @@ impl Worker {
     }
 
     /// Whether the store knows already that this create may be sent.
-    pub(super) fn noted(&self, id: FlightId) -> bool {
+    fn noted(&self, id: FlightId) -> bool {
         self.flights.mark(self.flights.get(id).home) == Some(mark::CREATING)
     }
 

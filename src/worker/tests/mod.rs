@@ -17,3 +17,4 @@ mod sequences;
 mod support;
 mod suspect;
 mod table;
+mod upserts;
