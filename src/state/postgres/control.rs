@@ -10,8 +10,8 @@ use super::connect::Backend;
 use super::error::translate;
 use super::write::{Print, json};
 
-/// First half of the advisory lock of a running Sync; the other half is its number. ("SYNC" in ASCII.)
-const RUNNING: i32 = 0x5359_4e43;
+/// First half of the advisory lock of a Sync that is being taken over; the other half is its number. ("SYNC" in ASCII.)
+const OPENING: i32 = 0x5359_4e43;
 
 /// How long the server waits for another process's connection to end that a takeover has ended.
 const END_MILLIS: i64 = 5_000;
@@ -80,7 +80,9 @@ pub async fn open(
         super::read::state(place, sync, row.get(3))?
     };
     tx.execute(
-        "UPDATE sync SET identity = $2, epoch = $3, state = $4 WHERE id = $1",
+        "UPDATE sync SET identity = $2, epoch = $3, state = $4, holder = pg_backend_pid(),
+                holder_since = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
+         WHERE id = $1",
         &[&id, &Print(identity), &(epoch + 1), &json(&state)],
     )
     .await
@@ -102,20 +104,23 @@ async fn is_blank(tx: &Transaction<'_>, sync: i64) -> Result<bool, tokio_postgre
     Ok(tx.query_one(select, &[&sync]).await?.get(0))
 }
 
-/// Ends the connection of another process that runs the Sync. Done before the Sync is locked: a process that
-/// was frozen within a transaction holds it for ever.
+/// Ends the connection of another process that runs the Sync, or is taking it over. Done before the Sync is locked: a
+/// process that was frozen within a transaction holds it for ever.
 async fn cut_off(tx: &Transaction<'_>, sync: &SyncName) -> Result<(), tokio_postgres::Error> {
-    let end = "SELECT pg_terminate_backend(l.pid, $4) FROM sync s
-               JOIN pg_locks l ON l.objid = s.id::int4::oid
-               WHERE s.namespace = $1 AND s.name = $2 AND l.locktype = 'advisory' AND l.classid = $3::int4::oid
-                 AND l.objsubid = 2 AND l.granted AND l.pid <> pg_backend_pid()
-                 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    tx.execute(end, &[&sync.namespace, &sync.name, &RUNNING, &END_MILLIS])
+    let end = "SELECT pg_terminate_backend(a.pid, $4) FROM sync s
+               JOIN pg_stat_activity a ON (a.pid = s.holder AND a.backend_start = s.holder_since) OR a.pid IN (
+                 SELECT l.pid FROM pg_locks l
+                 WHERE l.locktype = 'advisory' AND l.classid = $3::int4::oid AND l.objid = s.id::int4::oid
+                   AND l.objsubid = 2 AND l.granted
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+               WHERE s.namespace = $1 AND s.name = $2 AND a.pid <> pg_backend_pid()";
+    tx.execute(end, &[&sync.namespace, &sync.name, &OPENING, &END_MILLIS])
         .await?;
     Ok(())
 }
 
-/// Makes this connection the one that runs the Sync, for as long as it lives.
+/// Looks whether another connection runs the Sync, and ends it where that is wanted. Sessions of another role cannot be
+/// seen; who is replaced by one only finds out by its epoch.
 async fn hold(
     tx: &Transaction<'_>,
     place: &str,
@@ -124,36 +129,34 @@ async fn hold(
     takeover: Takeover,
 ) -> Result<(), StoreError> {
     let fail = |e| translate(place, &e);
-    // Numbers are given out from 1 on, one for each Sync.
-    let number = id as i32;
-    let attempt = "SELECT pg_try_advisory_lock($1, $2)";
-    let mut held: bool = tx
-        .query_one(attempt, &[&RUNNING, &number])
-        .await
-        .map_err(fail)?
-        .get(0);
-    if !held && takeover == Takeover::Force {
-        tx.execute(
-            "SELECT pg_terminate_backend(pid, $3) FROM pg_locks
-             WHERE locktype = 'advisory' AND classid = $1::int4::oid AND objid = $2::int4::oid AND objsubid = 2 AND granted
-               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            &[&RUNNING, &number, &END_MILLIS],
-        )
+    // What this transaction writes is seen by others only at its end. Numbers are given out from 1 on, one for each
+    // Sync.
+    let opening = "SELECT pg_try_advisory_xact_lock($1, $2)";
+    tx.query_one(opening, &[&OPENING, &(id as i32)])
         .await
         .map_err(fail)?;
-        held = tx
-            .query_one(attempt, &[&RUNNING, &number])
-            .await
-            .map_err(fail)?
-            .get(0);
-    }
-    if held {
+    let other = "SELECT a.pid FROM sync s
+                 JOIN pg_stat_activity a ON a.pid = s.holder AND a.backend_start = s.holder_since
+                 WHERE s.id = $1 AND a.pid <> pg_backend_pid()";
+    let Some(other) = tx.query_opt(other, &[&id]).await.map_err(fail)? else {
         return Ok(());
+    };
+    let ended = match takeover {
+        Takeover::Force => {
+            let end = "SELECT pg_terminate_backend($1, $2)";
+            let pid: i32 = other.get(0);
+            let row = tx.query_one(end, &[&pid, &END_MILLIS]).await;
+            row.map_err(fail)?.get(0)
+        }
+        Takeover::Refuse => false,
+    };
+    match ended {
+        true => Ok(()),
+        false => Err(StoreError::Running {
+            place: place.into(),
+            sync: sync.clone(),
+        }),
     }
-    Err(StoreError::Running {
-        place: place.into(),
-        sync: sync.clone(),
-    })
 }
 
 /// Notes when the state of a Sync is to be forgotten.

@@ -77,6 +77,9 @@ CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS 
     super::inbox::TABLES,
     "ALTER TABLE link ADD COLUMN standing int8;",
     super::dead_letters::TABLES,
+    // Which of the server's processes runs a Sync. A lock for each would fill the server's table of locks, which all
+    // its databases share, and every commit looks through those of its connection.
+    "ALTER TABLE sync ADD COLUMN holder int4, ADD COLUMN holder_since timestamptz;",
 ];
 
 /// The version of the tables; `None` where there are none.

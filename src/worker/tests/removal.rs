@@ -1,11 +1,9 @@
 //! Tombstones, and records that leave: what is deleted, what never is, and what comes back.
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::record::{Fingerprint, Key, Removal};
-use crate::state::segment::encode;
-use crate::state::{Change, Entry, Link, Presence, RunReport, Store, mark};
+use crate::record::Key;
+use crate::state::{Link, Presence, RunReport, Store};
 
 use super::support::Bench;
 

@@ -7,7 +7,7 @@ use super::removal::{bench, customer, figures, gone, run};
 use super::support::Bench;
 use crate::record::{Fingerprint, Key, Removal};
 use crate::state::segment::encode;
-use crate::state::{Change, Entry, Store, mark};
+use crate::state::{Change, Entry, mark};
 
 /// The target makes or changes a record under the source's key, and tells its own id.
 async fn upserting() -> Bench {

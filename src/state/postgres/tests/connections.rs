@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::*;
-use super::{cluster, database, end_connections, good, store};
+use super::{Database, cluster, database, end_connections, good, store};
 use crate::state::contract::{commit, link, link_of, open, sync};
 
 #[tokio::test]
@@ -175,11 +175,20 @@ async fn a_process_that_froze_within_a_transaction_is_cut_off_too() {
     let old = good(&database.url()).await;
     open(&*old, "a").await;
     drop(old);
-    let frozen = "BEGIN; SELECT pg_advisory_lock(1398361667, id::int) FROM syncline.sync;
-                  SELECT 1 FROM syncline.sync FOR UPDATE; SELECT pg_sleep(60)";
     let url = database.url();
+    let held = "UPDATE syncline.sync SET holder = pg_backend_pid(),
+                  holder_since = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()); COMMIT;
+                BEGIN; SELECT 1 FROM syncline.sync FOR UPDATE; SELECT pg_sleep(60)";
+    let opening = "BEGIN; SELECT 1 FROM syncline.sync FOR UPDATE;
+                   SELECT pg_try_advisory_xact_lock(1398361667, id::int) FROM syncline.sync; SELECT pg_sleep(60)";
+    for frozen in [held, opening] {
+        cut_off_while(&database, &url, frozen).await;
+    }
+}
+
+async fn cut_off_while(database: &Database, url: &str, frozen: &str) {
     let frozen = std::process::Command::new("psql")
-        .args([&url, "-c", frozen])
+        .args([url, "-c", frozen])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn();
@@ -189,7 +198,7 @@ async fn a_process_that_froze_within_a_transaction_is_cut_off_too() {
         assert!(matches!(frozen.try_wait(), Ok(None)), "psql ended");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let new = store(&url, Takeover::Force)
+    let new = store(url, Takeover::Force)
         .await
         .unwrap_or_else(|e| panic!("{e}"));
     open(&*new, "a").await;
