@@ -82,6 +82,18 @@ CREATE INDEX exception_matching ON exception (sync, matching) WHERE matching IS 
     inbox::TABLES,
     "ALTER TABLE link ADD COLUMN standing INTEGER;",
     dead_letters::TABLES,
+    // Without a rowid, whoever looks for a segment reads the bodies of those beside it, all of them, to compare.
+    "
+ALTER TABLE segment RENAME TO segment_by_number;
+CREATE TABLE segment (
+  sync INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  UNIQUE (sync, number)
+);
+INSERT INTO segment (sync, number, body) SELECT sync, number, body FROM segment_by_number;
+DROP TABLE segment_by_number;
+",
 ];
 
 /// What a commit that was answered survives.
