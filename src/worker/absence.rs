@@ -17,7 +17,7 @@ use super::digest::{Candidate, Origin, Standing};
 use super::filter::KeyFilter;
 use super::inbox::Inbox;
 use super::page::Batch;
-use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Worker};
+use super::{Event, Worker};
 
 /// Links that are looked at, at once.
 const PORTION: usize = 1_000;
@@ -211,9 +211,7 @@ impl Worker {
 
     /// Goes on with the links that the scan has not seen, once what was found before is on its way.
     pub(super) fn seek_absent(&mut self) {
-        let room = self.flights.segments.len() < MOST_SEGMENTS
-            && self.flights.len() < MOST_FLIGHTS
-            && self.flights.bytes() < MOST_BYTES;
+        let room = self.has_room(0);
         let Some(sweep) = &mut self.absence.sweep else {
             return;
         };

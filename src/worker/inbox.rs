@@ -13,7 +13,7 @@ use crate::state::{Change, InboxPosition, Notice, StoreError};
 
 use super::digest::Origin;
 use super::fetch::{Fetched, Hint, fetch};
-use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, News, Worker, backoff, now};
+use super::{Event, Mode, News, Worker, backoff, now};
 
 /// Most notices taken at once.
 const MOST_NOTICES: usize = 200;
@@ -119,9 +119,7 @@ impl Worker {
 
     /// Reads what is new in the inbox when there is room for it.
     pub(super) fn read_inbox(&mut self) {
-        let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS
-            && self.flights.len() < MOST_FLIGHTS
-            && self.flights.bytes() < MOST_BYTES;
+        let room = self.has_room(self.pages);
         let Some(inbox) = self.inbox.as_mut().filter(|_| room) else {
             return;
         };

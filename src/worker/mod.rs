@@ -77,17 +77,6 @@ use event::{Event, Finished, Match, Searched, Work};
 use flight::Flights;
 use reading::Reading;
 
-/// Segments on their way at once, and pages before they become one. Many small pages are needed to
-/// keep a fast target busy while others are committed.
-const MOST_SEGMENTS: usize = 20;
-
-/// Bytes of source records in all segments before the next page is asked for; bounds memory where
-/// records or pages are large.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
-
-/// Flights on their way at once, over all segments and exceptions.
-const MOST_FLIGHTS: usize = 2_048;
-
 /// Events handled in one turn of the engine.
 const MOST_EVENTS: usize = 256;
 

@@ -14,7 +14,40 @@ use crate::record::Verb;
 /// their transaction.
 const ENOUGH: usize = 16;
 
+/// Records on their way for each that a request may hold, so that the target has enough to do while others are being
+/// committed; and their bounds, over all segments and exceptions. More of them would only leave the processor's cache
+/// before it is their turn.
+const FOR_EACH: usize = 2 * ENOUGH;
+const LEAST_FLIGHTS: usize = 512;
+pub(super) const MOST_FLIGHTS: usize = 2_048;
+
+/// Segments on their way at once, and pages before they become one. Many small pages are needed to
+/// keep a fast target busy while others are committed.
+const MOST_SEGMENTS: usize = 20;
+
+/// Bytes of source records in all segments before the next page is asked for; bounds memory where
+/// records or pages are large.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
 impl Worker {
+    /// Whether the next page of records may come in, beside so many that are being read.
+    pub(super) fn has_room(&self, pages: usize) -> bool {
+        self.flights.segments.len() + pages < MOST_SEGMENTS
+            && self.flights.len() < self.wanted_flights()
+            && self.flights.bytes() < MOST_BYTES
+    }
+
+    fn wanted_flights(&self) -> usize {
+        let batch = [Verb::Create, Verb::Update, Verb::Upsert]
+            .into_iter()
+            .filter_map(|verb| self.batch_of(verb));
+        let records = batch.map(|batch| batch.max).max().unwrap_or(1);
+        let at_once = self.setup.target.concurrency().saturating_mul(records);
+        at_once
+            .saturating_mul(FOR_EACH)
+            .clamp(LEAST_FLIGHTS, MOST_FLIGHTS)
+    }
+
     /// How many requests of this flight's kind may wait in front of the target's limits, so that a place that
     /// becomes free is taken at once and not when this task comes to it. A create is noted as sent before, and
     /// waits for its place here; so does what can still be gathered into a batch.

@@ -11,8 +11,9 @@ use crate::record::{Fingerprint, Key};
 use crate::state::{Change, Entry, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
 
 use super::flight::{Base, Flight, Forced, Home};
+use super::pace::MOST_FLIGHTS;
 use super::removal::perhaps_sent;
-use super::{Event, LOOK_EVERY, MOST_DUE, MOST_FLIGHTS, Mode, Worker, now};
+use super::{Event, LOOK_EVERY, MOST_DUE, Mode, Worker, now};
 
 /// Milliseconds until more exceptions are asked for when there were more than fit.
 const SOON: Millis = 20;

@@ -17,7 +17,7 @@ use super::absence::Gap;
 use super::digest::Origin;
 use super::feed::{self, Entries};
 use super::reading::{Course, Reading};
-use super::{Event, MOST_BYTES, MOST_FLIGHTS, MOST_SEGMENTS, Mode, Worker, now};
+use super::{Event, Mode, Worker, now};
 
 /// Parents of a `forEach` that are remembered; those beyond begin at the cursor's `start` in each scan.
 const MOST_PARENTS: usize = 100_000;
@@ -41,9 +41,7 @@ impl Worker {
         if !self.scanning && self.next_scan <= now() && !self.absence.is_busy() {
             self.begin_scan();
         }
-        let room = self.flights.segments.len() + self.pages < MOST_SEGMENTS
-            && self.flights.len() < MOST_FLIGHTS
-            && self.flights.bytes() < MOST_BYTES;
+        let room = self.has_room(self.pages);
         if room && let Some(mut reading) = self.reading.take() {
             reading.began = self.recency.begin();
             let (source, object) = (self.setup.source.clone(), self.plan().source.object.clone());
