@@ -1,6 +1,7 @@
 //! An operation and its values become one HTTP request: URL, headers and body bytes.
 //! No I/O. Used by `client` and `write`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,7 +23,9 @@ pub(super) struct Base {
     text: String,
     /// What stands before an operation's path in the path of its URL; `None`: the base URL has more than a path.
     prefix: Option<String>,
-    headers: HeaderMap,
+    /// Of a request without a body, and of one with a body of JSON; most requests have these and no others.
+    headers: Arc<HeaderMap>,
+    json: Arc<HeaderMap>,
 }
 
 /// One request, ready but for its credential.
@@ -32,7 +35,7 @@ pub(super) struct Prepared {
     pub url: Url,
     /// Below the base URL, for limits and rules.
     pub path: String,
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     pub body: Bytes,
     /// The request is worth nothing, or harmful, when it is sent later.
     pub not_after: Option<Instant>,
@@ -86,11 +89,15 @@ impl Base {
             // The client would make it anew for each request. HTTP/2, which has none, is spoken over TLS only.
             headers.entry(HOST).or_insert(host);
         }
+        let mut json = headers.clone();
+        json.entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
         Ok(Self {
             prefix: prefix(&plan.base_url, &url),
             url,
             text: plan.base_url.clone(),
-            headers,
+            headers: Arc::new(headers),
+            json: Arc::new(json),
         })
     }
 
@@ -119,40 +126,36 @@ impl Base {
             Some(link) => self.linked(plan, operation, link)?,
             None => self.rendered(plan, operation, &scope)?,
         };
-        let mut headers = self.headers.clone();
-        for (name, template) in &operation.headers {
-            insert(
-                plan,
-                operation,
-                &mut headers,
-                name,
-                &template.render(&scope).map_err(failed)?,
-            )?;
-        }
-        for (injection, value) in parts.inject {
-            let text = || scalar_text(value).unwrap_or_default();
-            match injection.place {
-                Place::Header => insert(plan, operation, &mut headers, &injection.name, &text())?,
-                Place::Cookie => {
-                    add_cookie(plan, operation, &mut headers, &injection.name, &text())?
-                }
-                Place::Query => set_query(&mut url, &injection.name, &text()),
-                Place::Body => {}
-            }
-        }
         let body = match parts.body {
             Some(body) => body.clone(),
             None => body::build(&operation.body, &scope, parts.record, parts.inject)
                 .map_err(|what| unrenderable(plan, operation, &what))?,
         };
-        if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
-            headers.insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static(match operation.body.encoding() {
-                    Encoding::Form => "application/x-www-form-urlencoded",
-                    Encoding::Json | Encoding::None => "application/json",
-                }),
-            );
+        let form = operation.body.encoding() == Encoding::Form;
+        let mut headers = Arc::clone(match body.is_empty() || form {
+            true => &self.headers,
+            false => &self.json,
+        });
+        for (name, template) in &operation.headers {
+            let text = template.render(&scope).map_err(failed)?;
+            insert(plan, operation, Arc::make_mut(&mut headers), name, &text)?;
+        }
+        for (injection, value) in parts.inject {
+            let (name, text) = (&injection.name, || scalar_text(value).unwrap_or_default());
+            match injection.place {
+                Place::Header => {
+                    insert(plan, operation, Arc::make_mut(&mut headers), name, &text())?;
+                }
+                Place::Cookie => {
+                    add_cookie(plan, operation, Arc::make_mut(&mut headers), name, &text())?;
+                }
+                Place::Query => set_query(&mut url, name, &text()),
+                Place::Body => {}
+            }
+        }
+        if !body.is_empty() && form && !headers.contains_key(CONTENT_TYPE) {
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            Arc::make_mut(&mut headers).insert(CONTENT_TYPE, form);
         }
         let method = Method::from_bytes(operation.method.as_bytes())
             .map_err(|_| unrenderable(plan, operation, "the method is none"))?;
@@ -368,7 +371,8 @@ mod tests {
                 prefix: prefix(text, &url),
                 url,
                 text: text.to_owned(),
-                headers: HeaderMap::new(),
+                headers: Arc::default(),
+                json: Arc::default(),
             };
             for path in paths {
                 let whole = Url::parse(&[text, path].concat());

@@ -250,8 +250,11 @@ impl Connector {
         let method = prepared.method.as_str();
         let span = spans::request(&plan.namespace, &plan.name, method, Some(name), url);
         let begun = Instant::now();
-        let sending = self.send(prepared, url, &credential);
-        let sent = sending.instrument(span.clone()).await;
+        let sent = {
+            // Where it is: it is large, and every move is a copy.
+            let sending = std::pin::pin!(self.send(prepared, url, &credential));
+            sending.instrument(span.clone()).await
+        };
         inner.meter.took(begun.elapsed());
         match sent {
             Ok(raw) => Ok(Sent {
@@ -294,7 +297,7 @@ impl Connector {
         url: &Url,
         credential: &Credential,
     ) -> Result<Raw, Failure> {
-        let (mut url, mut headers) = (Cow::Borrowed(url), prepared.headers.clone());
+        let (mut url, mut headers) = (Cow::Borrowed(url), HeaderMap::clone(&prepared.headers));
         credential.apply(&mut url, &mut headers);
         let (method, body) = (prepared.method.clone(), prepared.body.clone());
         let transport = &self.inner.transport;

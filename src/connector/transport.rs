@@ -101,8 +101,11 @@ impl Transport {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let mut status = None;
-        let exchange = self.exchange(request, &mut status);
-        let answered = tokio::time::timeout(self.timeout, exchange).await;
+        let answered = {
+            // Where it is: it is large, and every move is a copy.
+            let exchange = std::pin::pin!(self.exchange(request, &mut status));
+            tokio::time::timeout(self.timeout, exchange).await
+        };
         match answered {
             Ok(Ok(raw)) => Ok(raw),
             Ok(Err(broken)) => Err(self.broken(&broken, status, url)),

@@ -175,7 +175,7 @@ impl Ask for System {
             let asked = Asked {
                 path: prepared.path.clone(),
                 query: prepared.url.query_pairs().into_owned().collect(),
-                headers: prepared.headers,
+                headers: http::HeaderMap::clone(&prepared.headers),
                 body: serde_json::from_slice(&prepared.body).unwrap_or_default(),
             };
             self.asked.lock().unwrap().push(asked.clone());
