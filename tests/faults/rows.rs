@@ -8,7 +8,7 @@ use crate::source::Source;
 /// The readings of the list, as the source sees them.
 #[derive(Default)]
 pub struct Rows {
-    /// What each page of this reading has shown; a page that is asked for again counts anew.
+    /// What each page of this reading has shown; from a page that is asked for again on, they are read anew.
     shown: BTreeMap<usize, Vec<String>>,
     /// Whether the last page of this reading was empty: then the engine has seen it all.
     complete: bool,
@@ -32,7 +32,7 @@ impl Rows {
             let missing = self.known.iter().filter(|id| !shown.contains(*id));
             self.owed.extend(missing.cloned());
         }
-        self.shown.remove(&number);
+        self.shown.split_off(&number);
     }
 
     /// A page was read.

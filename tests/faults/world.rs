@@ -27,6 +27,9 @@ pub enum Fate {
     Hang,
 }
 
+/// Writes in a row that are asked to come slower: the engine doubles its wait each time, up to minutes.
+const MOST_SLOWED: u32 = 4;
+
 pub struct World {
     pub case: Case,
     pub source: Source,
@@ -42,6 +45,8 @@ pub struct World {
     token: u64,
     asked: HashMap<String, u64>,
     rows: Rows,
+    /// Writes in a row that were asked to come slower.
+    slowed: u32,
 }
 
 impl World {
@@ -57,6 +62,7 @@ impl World {
             token: 0,
             asked: HashMap::new(),
             rows: Rows::default(),
+            slowed: 0,
         }
     }
 
@@ -276,6 +282,7 @@ impl World {
         let unwanted = self.is_unwanted(request);
         let percent = if unwanted { 70 } else { 35 };
         if !self.trouble || !dice.chance(&what, nth, percent) {
+            self.slowed = 0;
             return None;
         }
         let all = [
@@ -292,7 +299,9 @@ impl World {
             .filter(|f| self.case.has(*f) || (lost && *f == Fault::LostReply))
             .collect();
         let which = dice.roll(&format!("{what} which"), nth, active.len().max(1) as u64);
-        Some((*active.get(which as usize)?, nth))
+        let fault = *active.get(which as usize)?;
+        self.slowed = (self.slowed + 1) * u32::from(fault == Fault::Throttled);
+        (self.slowed <= MOST_SLOWED).then_some((fault, nth))
     }
 
     fn fail(&mut self, request: &Request, fault: Fault, nth: u64) -> Fate {
