@@ -14,7 +14,7 @@ use crate::record::Verb;
 /// their transaction.
 const ENOUGH: usize = 16;
 
-/// Records on their way for each that a request may hold, so that the target has enough to do while others are being
+/// New records on their way for each that a request may hold, so that the target has enough to do while others are being
 /// committed; and their bounds, over all segments and exceptions. More of them would only leave the processor's cache
 /// before it is their turn.
 const FOR_EACH: usize = 2 * ENOUGH;
@@ -32,8 +32,11 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 impl Worker {
     /// Whether the next page of records may come in, beside so many that are being read.
     pub(super) fn has_room(&self, pages: usize) -> bool {
+        // Those that are tried again have a bound of their own: they must not keep new ones out.
+        let new: usize = self.flights.segments.values().map(|s| s.left).sum();
         self.flights.segments.len() + pages < MOST_SEGMENTS
-            && self.flights.len() < self.wanted_flights()
+            && new < self.wanted_flights()
+            && self.flights.len() < MOST_FLIGHTS
             && self.flights.bytes() < MOST_BYTES
     }
 
