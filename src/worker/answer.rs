@@ -66,7 +66,7 @@ impl Worker {
         flight.perhaps_there |= unsure && failure.sent && flight.base.target.is_none();
         let flight = self.flights.get(id);
         let at = now();
-        let mut before = flight.detail.clone();
+        let mut before = flight.detail.detail();
         self.stamp(&mut before);
         let attempt = Attempt {
             verb,
@@ -184,7 +184,9 @@ impl Worker {
         if flight.forced == Some(Forced::Resolve) {
             return;
         }
-        flight.detail.first_sent = None;
+        if flight.detail.first_sent.is_some() {
+            flight.detail.first_sent = None;
+        }
         flight.noted = true;
         let home = flight.home;
         if self.flights.mark(home) == Some(mark::CREATING) {

@@ -80,7 +80,7 @@ impl Worker {
                 .collect();
             let body = segment::encode_page(batch.added.iter().map(|id| {
                 let flight = self.flights.get(*id);
-                (&flight.entry, is_frozen(self.plan(), flight))
+                (&*flight.entry, is_frozen(self.plan(), flight))
             }));
             batch.changes.push(Change::Segment {
                 number: batch.number,

@@ -12,7 +12,7 @@ use crate::connector::Page;
 use crate::mapping::Links;
 use crate::plan::Plan;
 use crate::record::{Key, Moment, Removal};
-use crate::state::{Known, Session, Store, StoreError};
+use crate::state::{Known, Millis, Session, Store, StoreError};
 
 use super::confirm::last_word;
 use super::feed::Entries;
@@ -147,9 +147,10 @@ impl Candidate {
         self.known.exception.is_none() && link.is_some_and(|link| link.raw == self.seen.raw)
     }
 
-    fn map(&mut self, plan: &Plan, links: &Links) {
+    /// `at`: when it was seen.
+    fn map(&mut self, plan: &Plan, links: &Links, at: Millis) {
         if self.prepared.is_none() && self.standing(plan) == Standing::Here {
-            self.prepared = Some(prepare(plan, &self.seen, links, now()));
+            self.prepared = Some(prepare(plan, &self.seen, links, at));
             self.seen.forget_value();
         }
     }
@@ -221,7 +222,8 @@ pub fn begin(
         }
         if eager && plan.lookups.is_empty() {
             let Digest { records, links, .. } = &mut digest;
-            records.iter_mut().for_each(|c| c.map(&plan, links));
+            let at = now();
+            records.iter_mut().for_each(|c| c.map(&plan, links, at));
         }
         digest
     }))
@@ -261,8 +263,9 @@ pub async fn finish(
     }
     let mapped = spawn_blocking(same_clock(move || {
         let Digest { records, links, .. } = &mut digest;
+        let at = now();
         for candidate in records.iter_mut().filter(|c| unmapped(c)) {
-            candidate.map(&plan, links);
+            candidate.map(&plan, links, at);
         }
         digest
     }));

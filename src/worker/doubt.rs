@@ -75,8 +75,8 @@ impl Worker {
         let Some(id) = self.flights.newest(&seen.key) else {
             return newest_known(&candidate.known).is_some_and(differs);
         };
-        match &self.flights.get(id).settled {
-            Some(known) => newest_known(known).is_some_and(differs),
+        match self.flights.get(id).known(self.keeps_fields()) {
+            Some(known) => newest_known(&known).is_some_and(differs),
             None => differs(self.flights.newest_version(id)),
         }
     }

@@ -8,9 +8,11 @@ use slab::Slab;
 
 use crate::pipeline::observe::{Newest, Stage};
 use crate::record::Key;
-use crate::state::{Detail, Entry, Exception, Known, mark};
+use crate::state::{Entry, Exception, mark};
 
 pub use super::base::Base;
+use super::past::Past;
+use super::settled::Settled;
 
 pub type FlightId = usize;
 
@@ -51,12 +53,12 @@ pub enum Forced {
 /// One version of one record on its way.
 #[derive(Debug)]
 pub struct Flight {
-    pub entry: Entry,
+    pub entry: Box<Entry>,
     pub home: Home,
     pub doing: Doing,
     pub forced: Option<Forced>,
     pub base: Base,
-    pub detail: Detail,
+    pub detail: Past,
     /// The store has it as a create that may have been sent, and it surely was not.
     pub noted: bool,
     /// A refused batch is sent record by record.
@@ -74,22 +76,22 @@ pub struct Flight {
     /// It waits for an older one.
     follows: bool,
     /// For a flight from an exception: the newer version that is kept behind it there.
-    pub behind: Option<Entry>,
+    pub behind: Option<Box<Entry>>,
     /// An exception of this key that was committed while this version came in.
     pub stored: Option<Box<Exception>>,
     /// What the store knows after the outcome was committed.
-    pub settled: Option<Box<Known>>,
+    pub settled: Option<Settled>,
 }
 
 impl Flight {
-    pub fn new(entry: Entry, home: Home, base: Base) -> Self {
+    pub fn new(entry: impl Into<Box<Entry>>, home: Home, base: Base) -> Self {
         Self {
-            entry,
+            entry: entry.into(),
             home,
             doing: Doing::Held,
             forced: None,
             base,
-            detail: Detail::default(),
+            detail: Past::default(),
             noted: false,
             alone: false,
             holding: None,
@@ -261,10 +263,8 @@ impl Flights {
     }
 
     /// Keeps a settled flight until pages that were looked up before its commit are judged.
-    pub fn keep_settled(&mut self, id: FlightId, known: Box<Known>) {
-        let flight = &mut self.all[id];
-        flight.doing = Doing::Settled;
-        flight.settled = Some(known);
+    pub fn keep_settled(&mut self, id: FlightId) {
+        self.all[id].doing = Doing::Settled;
         self.settled.push(id);
     }
 

@@ -48,7 +48,7 @@ impl Worker {
         let before = self.missing.0.remove(&flight.entry.key);
         if flight.detail.negative_reads >= 2 && before.is_some() {
             flight.detail.negative_reads = 0;
-            let detail = flight.detail.clone();
+            let detail = flight.detail.detail();
             if lasted_too_long(self.plan(), detail.attempts, self.age(&detail)) {
                 return self.give_up_create(id, detail);
             }
@@ -68,7 +68,7 @@ impl Worker {
         let ending = Ending::Trouble {
             trouble: Trouble::Unknown,
             next: now().saturating_add(i64::try_from(left).unwrap_or(i64::MAX)),
-            detail: Box::new(self.flights.get(id).detail.clone()),
+            detail: Box::new(self.flights.get(id).detail.detail()),
             in_doubt: true,
         };
         self.conclude(Outcome { id, ending });

@@ -167,7 +167,7 @@ pub fn applied_link(
         matching,
         body,
         ..
-    } = &flight.entry;
+    } = &*flight.entry;
     let fields = if keeps_fields {
         serde_json::from_slice::<Map<String, Value>>(body)
             .map(|mapped| field_hashes(&mapped))

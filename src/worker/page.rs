@@ -8,7 +8,7 @@ use crate::mapping::Links;
 use crate::pipeline::observe::{Verdict, observe};
 use crate::plan::Backfill;
 use crate::record::{Fingerprint, Key, Removal};
-use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
+use crate::state::{Change, Exception, Known, Trouble, mark};
 use crate::trial::{Bug, planted};
 
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::absence::Gap;
 use super::digest::{self, Candidate, Digest, Origin, Standing};
 use super::flight::{Base, Doing, Flight, FlightId, Home};
+use super::past::Past;
 use super::prepare::{Prepared, broken, newest_known, seen_link, touched};
 use super::redact::{redact, redact_whole};
 use super::removal::perhaps_sent;
@@ -64,7 +65,7 @@ impl Worker {
     }
 
     /// Everything about a page is known: judge its records and commit T1.
-    pub(super) fn page_known(&mut self, page: Digest) {
+    pub(super) fn page_known(&mut self, mut page: Digest) {
         let doubtful = self.doubtful(&page);
         if !doubtful.is_empty() {
             return self.reread(page, doubtful);
@@ -78,11 +79,11 @@ impl Worker {
         let absent = matches!(page.origin, Origin::Absent);
         let count = page.records.len();
         self.undated += page.undated;
-        for mut candidate in page.records {
+        for candidate in &mut page.records {
             if absent && self.was_seen(&candidate.seen.key) {
                 continue;
             } else if !candidate.is_gone() {
-                self.note_seen(&mut candidate, scanned, &mut batch);
+                self.note_seen(candidate, scanned, &mut batch);
             }
             if self.inbox.is_some() {
                 self.recency.note(&candidate.seen.key, page.answered);
@@ -121,7 +122,7 @@ impl Worker {
 
     fn judge(
         &mut self,
-        mut candidate: Candidate,
+        candidate: &mut Candidate,
         links: &Links,
         first_scan: bool,
         batch: &mut Batch,
@@ -180,7 +181,8 @@ impl Worker {
     /// What is known of a key beside its flight under way, and that flight.
     pub(super) fn what_is_known(&self, key: &Key, stored: Known) -> (Known, Option<FlightId>) {
         let newest = self.flights.newest(key);
-        let settled = newest.and_then(|id| self.flights.get(id).settled.as_deref().cloned());
+        let keeps_fields = self.keeps_fields();
+        let settled = newest.and_then(|id| self.flights.get(id).known(keeps_fields));
         let open = newest.filter(|id| self.flights.get(*id).settled.is_none());
         (settled.unwrap_or(stored), open)
     }
@@ -216,7 +218,7 @@ impl Worker {
             flight.doing = Doing::Held;
             flight.durable = false;
             flight.forced = None;
-            flight.detail = Detail::default();
+            flight.detail = Past::default();
             match old {
                 Home::Exception => batch
                     .changes
@@ -251,7 +253,7 @@ impl Worker {
         {
             let (Prepared::Ready(entry) | Prepared::Trouble(entry, _, _)) = prepared;
             self.tell(&entry.key, Fate::Behind);
-            exception.behind = Some(entry);
+            exception.behind = Some(*entry);
             redact(&self.setup.plan, &mut exception);
             return batch.changes.push(Change::Exception(exception));
         }
@@ -285,7 +287,7 @@ impl Worker {
             Prepared::Trouble(entry, trouble, detail) => {
                 self.note_trouble(trouble);
                 let mut exception = Box::new(Exception {
-                    entry,
+                    entry: *entry,
                     trouble,
                     next: 0,
                     detail: *detail,

@@ -17,9 +17,9 @@ use super::seen::Seen;
 
 /// A record after the Mapping.
 pub enum Prepared {
-    Ready(Entry),
+    Ready(Box<Entry>),
     /// Dead letter or waiting: what the exception says.
-    Trouble(Entry, Trouble, Box<Detail>),
+    Trouble(Box<Entry>, Trouble, Box<Detail>),
 }
 
 /// The links that the wanted lookups have.
@@ -51,7 +51,7 @@ pub async fn find_links(
 
 /// Maps a record into an entry, or says why it cannot fly.
 pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
-    let mut entry = Entry {
+    let mut entry = Box::new(Entry {
         key: seen.key.clone(),
         raw: seen.raw,
         mapped: Fingerprint::UNKNOWN,
@@ -64,7 +64,7 @@ pub fn prepare(plan: &Plan, seen: &Seen, links: &Links, at: i64) -> Prepared {
         params: params(plan, seen),
         removal: None,
         untried: false,
-    };
+    });
     let looks_at_mapped = plan
         .matching
         .as_ref()

@@ -79,7 +79,7 @@ impl Worker {
                 }
                 match known.exception {
                     Some(mut exception) if goes_first(self.plan(), &exception, &flight) => {
-                        exception.behind = Some(flight.entry);
+                        exception.behind = Some(*flight.entry);
                         changes.push(Change::Exception(exception));
                         self.flights.set_mark(home, mark::DONE);
                         continue;
@@ -204,11 +204,11 @@ impl Worker {
                 // A worker that died may have sent it once more: a newer version that is as the link says is
                 // no reason to send nothing.
                 flight.base.forget();
-                flight.detail = exception.detail;
+                flight.detail = exception.detail.into();
             } else if exception.detail.awaits.is_some() {
                 flight.detail.remap = true;
             }
-            flight.behind = exception.behind;
+            flight.behind = exception.behind.map(Box::new);
             if exception.trouble == Trouble::Unknown {
                 flight.forced = Some(Forced::Resolve);
             } else if flight.detail.remap {

@@ -10,6 +10,7 @@ use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
 use super::crash::{Boundary, pass};
 use super::flight::{Base, Doing, Flight, FlightId, Forced, Home};
 use super::outcome::{Ending, Outcome, base_link};
+use super::settled::Settled;
 use super::{Event, Worker, now};
 
 impl Worker {
@@ -62,7 +63,7 @@ impl Worker {
             }
             let flight = self.flights.get(outcome.id);
             more |= flight.home == Home::Exception;
-            let exception = flight.settled.as_ref().and_then(|k| k.exception.as_ref());
+            let exception = flight.settled.as_ref().and_then(Settled::exception);
             if exception.is_some_and(|e| e.trouble == Trouble::Held) {
                 // Only now the store has it, so that counting earlier would miss it.
                 self.guard.note();
@@ -86,7 +87,6 @@ impl Worker {
 
     /// A settled flight goes, and the version that waited for it takes off.
     pub(super) fn release(&mut self, id: FlightId) {
-        let known = self.flights.get_mut(id).settled.take().unwrap_or_default();
         self.flights.give_matching(id);
         if self.asking_due {
             let key = self.flights.get(id).entry.key.clone();
@@ -94,18 +94,20 @@ impl Worker {
         }
         if self.flights.get(id).next.is_none() {
             if self.judging {
-                self.flights.keep_settled(id, known);
+                self.flights.keep_settled(id);
             } else {
                 self.flights.remove(id);
             }
             return;
         }
-        let perhaps_there = self.flights.get(id).perhaps_there;
+        let flight = self.flights.get(id);
+        let perhaps_there = flight.perhaps_there;
+        let known = flight.known(self.keeps_fields()).unwrap_or_default();
         let Some(next) = self.flights.remove(id) else {
             return;
         };
         self.flights.get_mut(next).perhaps_there |= perhaps_there;
-        self.take_over(next, *known);
+        self.take_over(next, known);
     }
 
     /// A version that waited becomes the one under way, with what is known now.
@@ -129,7 +131,7 @@ impl Worker {
             Some(mut exception)
                 if matches!(exception.trouble, Trouble::Unknown | Trouble::Ambiguous) =>
             {
-                exception.behind = Some(flight.entry.clone());
+                exception.behind = Some((*flight.entry).clone());
                 self.block(id, exception);
             }
             Some(exception) => {
@@ -157,14 +159,14 @@ impl Worker {
                 let detail = Detail {
                     reason: "NotSent".into(),
                     message: "the target could not be reached".into(),
-                    ..flight.detail.clone()
+                    ..flight.detail.detail()
                 };
                 changes.push(Change::Exception(Box::new(Exception {
-                    entry: flight.entry.clone(),
+                    entry: (*flight.entry).clone(),
                     trouble: Trouble::Retry,
                     next: 0,
                     detail,
-                    behind: flight.behind.clone(),
+                    behind: flight.behind.as_deref().cloned(),
                 })));
             }
         }
@@ -190,10 +192,10 @@ impl Worker {
         let home = flight.home;
         // Pages that are judged before this is durable must know of it: the flight stays until then.
         flight.doing = Doing::Settling;
-        flight.settled = Some(Box::new(Known {
+        flight.settled = Some(Settled::Known(Box::new(Known {
             link: base_link(flight, true),
             exception: Some(exception.clone()),
-        }));
+        })));
         let segments: BTreeSet<u64> = self
             .flights
             .set_mark(home, mark::DONE)

@@ -21,13 +21,13 @@ impl Worker {
     /// A record was seen that is not to be in the target.
     pub(super) fn judge_removal(
         &mut self,
-        mut candidate: Candidate,
+        candidate: &mut Candidate,
         removal: Removal,
         batch: &mut Batch,
     ) {
         let plan = self.setup.plan.clone();
         let stored = std::mem::take(&mut candidate.known);
-        let seen = candidate.seen;
+        let seen = &mut candidate.seen;
         let (known, open) = self.what_is_known(&seen.key, stored);
         let newest = match open {
             Some(id) => Some(self.flights.newest_version(id)),
@@ -37,22 +37,22 @@ impl Worker {
         let last = newest.and_then(|newest| newest.moment);
         let moment = match removal {
             Removal::Absent => last.cloned(),
-            Removal::Deleted | Removal::Left => seen.moment,
+            Removal::Deleted | Removal::Left => seen.moment.take(),
         };
-        let mut entry = Entry {
+        let mut entry = Box::new(Entry {
             raw: plan.write.removals.print(removal, seen.raw),
-            key: seen.key,
+            key: seen.key.clone(),
             mapped: Fingerprint::UNKNOWN,
             moment,
             matching: None,
             token: [0; 16],
             seen: now(),
-            source: seen.bytes,
+            source: seen.bytes.clone(),
             body: Bytes::new(),
             params: Bytes::new(),
             removal: Some(removal),
             untried: false,
-        };
+        });
         match observe(newest, entry.raw, entry.moment.as_ref()) {
             Verdict::Unchanged => {
                 self.counts.unchanged += u64::from(removal != Removal::Absent);
@@ -235,7 +235,7 @@ fn may_be_there(plan: &Plan, known: &Known) -> bool {
 }
 
 /// A removal of which nothing is to be done.
-fn away(entry: Entry) -> Flight {
+fn away(entry: Box<Entry>) -> Flight {
     Flight::new(entry, Home::Exception, Base::default())
 }
 

@@ -104,7 +104,7 @@ impl Worker {
     fn hidden(&mut self, id: FlightId) {
         let retry = self.plan().target.connection.retry;
         let lag = self.index_lag();
-        let mut detail = Box::new(self.flights.get(id).detail.clone());
+        let mut detail = Box::new(self.flights.get(id).detail.detail());
         self.stamp(&mut detail);
         detail.attempts += 1;
         detail.reason = "AlreadyExists".into();
@@ -207,7 +207,7 @@ impl Worker {
             }
             _ if !failure.sent => self.hold(id, failure, delay),
             _ => {
-                let mut detail = Box::new(flight.detail.clone());
+                let mut detail = Box::new(flight.detail.detail());
                 self.stamp(&mut detail);
                 detail.reason = "Transient".into();
                 detail.message = format!("find: {failure}");
@@ -248,7 +248,9 @@ impl Worker {
         let plan = self.setup.plan.clone();
         let flight = self.flights.get_mut(id);
         flight.entry.source = source.clone();
-        flight.detail.redacted = false;
+        if flight.detail.redacted {
+            flight.detail.redacted = false;
+        }
         let outcome = match see(&plan, source.into(), true) {
             Err((_, problem)) => Outcome::dead(id, "InvalidRecord", problem),
             Ok((seen, _)) => {
@@ -289,7 +291,7 @@ impl Worker {
     /// A record whose values were not kept could not be read again.
     fn not_read(&mut self, id: FlightId, unread: Unread) {
         let retry = self.plan().source.connection.retry;
-        let mut detail = Box::new(self.flights.get(id).detail.clone());
+        let mut detail = Box::new(self.flights.get(id).detail.detail());
         let (trouble, next) = match unread {
             Unread::Never(why) => {
                 detail.reason = "NotReadable".into();

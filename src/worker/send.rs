@@ -140,11 +140,11 @@ impl Worker {
                     segments.extend(self.flights.set_mark(home, mark::CREATING))
                 }
                 Home::Exception => changes.push(Change::Exception(Box::new(Exception {
-                    entry: flight.entry.clone(),
+                    entry: (*flight.entry).clone(),
                     trouble: Trouble::Unknown,
                     next: 0,
-                    detail: flight.detail.clone(),
-                    behind: flight.behind.clone(),
+                    detail: flight.detail.detail(),
+                    behind: flight.behind.as_deref().cloned(),
                 }))),
             }
         }

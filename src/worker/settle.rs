@@ -14,6 +14,7 @@ use super::prepare::touched;
 use super::redact::redact;
 use super::removal::removed_link;
 use super::resolve::promoted;
+use super::settled::Settled;
 use super::{Event, Worker};
 
 /// Outcomes that are committed without waiting for more, as long as answers come in.
@@ -61,13 +62,7 @@ impl Worker {
         segments: &mut BTreeSet<u64>,
     ) {
         let id = outcome.id;
-        let keeps_fields = self
-            .plan()
-            .target
-            .object
-            .update
-            .as_ref()
-            .is_some_and(|u| u.changed_fields);
+        let keeps_fields = self.keeps_fields();
         self.supersede(outcome);
         self.tell_outcome(outcome);
         let applied = matches!(outcome.ending, Ending::Applied { .. } | Ending::Unchanged);
@@ -80,14 +75,15 @@ impl Worker {
         }
         let flight = self.flights.get(id);
         let mut known = Known::default();
+        let mut now_there = None;
         match &mut outcome.ending {
             Ending::Applied {
                 target, created, ..
             } => {
                 let own = *created || flight.base.own;
                 let link = applied_link(flight, target.clone(), own, keeps_fields);
-                changes.push(Change::Link(link.clone()));
-                known.link = Some(link);
+                changes.push(Change::Link(link));
+                now_there = Some((target.clone(), own));
                 if *created {
                     self.counts.created += 1
                 } else {
@@ -140,16 +136,16 @@ impl Worker {
                         target_gone,
                     });
                 }
-                let behind = flight.behind.as_ref();
+                let behind = flight.behind.as_deref();
                 let blocks = behind.is_some_and(|behind| holds_back(flight, *trouble, behind));
-                let exception = match &flight.behind {
+                let exception = match behind {
                     Some(behind) if !blocks => promoted(behind.clone(), lost(flight)),
                     behind => Exception {
-                        entry: flight.entry.clone(),
+                        entry: (*flight.entry).clone(),
                         trouble: *trouble,
                         next: *next,
                         detail: complete(detail, flight),
-                        behind: behind.clone(),
+                        behind: behind.cloned(),
                     },
                 };
                 let mut exception = Box::new(exception);
@@ -167,7 +163,7 @@ impl Worker {
             }
         }
         if flight.home == Home::Exception && known.exception.is_none() {
-            match &flight.behind {
+            match flight.behind.as_deref() {
                 Some(behind) => {
                     let exception = Box::new(promoted(behind.clone(), lost(flight)));
                     changes.push(Change::Exception(exception.clone()));
@@ -188,7 +184,21 @@ impl Worker {
             self.flights.set_mark(home, mark::DONE);
         }
         segments.extend(self.flights.set_mark(home, mark::DONE));
-        self.flights.get_mut(id).settled = Some(Box::new(known));
+        let flight = self.flights.get_mut(id);
+        flight.settled = Some(match now_there {
+            Some((target, own)) if known.exception.is_none() => Settled::Applied { target, own },
+            Some((target, own)) => {
+                known.link = Some(applied_link(flight, target, own, keeps_fields));
+                Settled::Known(Box::new(known))
+            }
+            None => Settled::Known(Box::new(known)),
+        });
+    }
+
+    /// Whether links keep a hash of each field that was sent.
+    pub(super) fn keeps_fields(&self) -> bool {
+        let update = self.plan().target.object.update.as_ref();
+        update.is_some_and(|update| update.changed_fields)
     }
 
     /// Where a newer version waits: a definite failure gives way to it, one in doubt holds it back.
@@ -208,11 +218,11 @@ impl Worker {
         };
         outcome.ending = if holds_back(flight, *trouble, &self.flights.get(next).entry) {
             let exception = Exception {
-                entry: flight.entry.clone(),
+                entry: (*flight.entry).clone(),
                 trouble: *trouble,
                 next: *at,
                 detail: complete(detail, flight),
-                behind: Some(self.flights.get(next).entry.clone()),
+                behind: Some((*self.flights.get(next).entry).clone()),
             };
             Ending::Blocked {
                 exception: Box::new(exception),

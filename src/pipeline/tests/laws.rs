@@ -75,6 +75,9 @@ proptest! {
             _ => prop_assert_eq!(next == Next::Hold, passing && !sent),
         }
         if attempt.verb == Verb::Create {
+            // What is there already may be this very create: nobody may take its match value until that is known.
+            let perhaps_it = attempt.in_doubt && class == Class::AlreadyExists;
+            prop_assert!(!perhaps_it || matches!(next, Next::Resolve | Next::Ambiguous), "{next:?}");
             return Ok(());
         }
         // A write by the record's own id can be repeated: it is never in doubt for good.
