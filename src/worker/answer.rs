@@ -213,7 +213,7 @@ impl Worker {
         let flight = self.flights.get_mut(id);
         flight.base.target = None;
         flight.base.forget();
-        (flight.base.found, flight.perhaps_there) = (false, false);
+        flight.perhaps_there = false;
         // Under the idempotency key of the create that made it, the target would only repeat what it answered then.
         flight.entry.token = token(&plan);
         flight.detail.first_sent = None;

@@ -15,8 +15,6 @@ pub struct Base {
     /// The Sync made the target record.
     pub own: bool,
     pub presence: Presence,
-    /// A record whose create was in doubt was found, and no link tells of it yet.
-    pub found: bool,
     /// Hash of the match value that it is linked under.
     pub matching: Option<i64>,
 }
@@ -30,7 +28,6 @@ impl Base {
             exists: true,
             own: link.own,
             presence: link.presence,
-            found: false,
             matching: link.matching,
         })
     }

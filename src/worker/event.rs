@@ -37,6 +37,8 @@ pub enum Event {
     /// T3: these outcomes are durable.
     Settled(Vec<Outcome>),
     Searched(FlightId, Box<Searched>),
+    /// The store knows the target record that a create in doubt has made.
+    Bound(FlightId),
     Answered(Vec<FlightId>, Verb, Answer),
     /// Whether the target answers at all, while records fail.
     AskedAfter(Result<(), Failure>),

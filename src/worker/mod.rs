@@ -361,6 +361,7 @@ impl Worker {
             Event::Noted(flights) => self.send_noted(flights),
             Event::Settled(outcomes) => self.settled(outcomes),
             Event::Searched(id, searched) => self.searched(id, *searched),
+            Event::Bound(id) => self.requeue(id),
             Event::Answered(ids, verb, answer) => self.answered(&ids, verb, answer),
             Event::AskedAfter(answer) => self.asked_after(answer),
             Event::Due(exceptions, next) => self.take_due(exceptions, next),

@@ -10,15 +10,15 @@ use crate::pipeline::diff::changes;
 use crate::pipeline::route::{Step, route, route_unmatched};
 use crate::plan::{OnMany, OnNone, OnShared};
 use crate::record::{Class, Failure, Fingerprint, TargetId};
-use crate::state::{Detail, Exception, Link, Trouble};
+use crate::state::{Change, Detail, Exception, Link, Presence, Trouble};
 use crate::trial::{Bug, planted};
 
-use super::flight::{FlightId, Forced, Home};
-use super::outcome::{Ending, Outcome};
+use super::flight::{Doing, FlightId, Forced, Home};
+use super::outcome::{Ending, Outcome, base_link};
 use super::prepare::{Prepared, prepare};
 use super::redact::Unread;
 use super::seen::see;
-use super::{Match, Searched, Worker, backoff, now};
+use super::{Event, Match, Searched, Worker, backoff, now};
 
 impl Worker {
     /// A search ended.
@@ -139,7 +139,7 @@ impl Worker {
                 let target = Some(own.swap_remove(0).found.id);
                 let flight = self.flights.get_mut(id);
                 flight.base.target.clone_from(&target);
-                (flight.base.own, flight.base.found) = (true, true);
+                flight.base.own = true;
                 flight.base.mapped = Fingerprint::UNKNOWN;
                 flight.forced = None;
                 let applied = planted(Bug::LookupMarksApplied);
@@ -153,7 +153,7 @@ impl Worker {
                         },
                     });
                 }
-                self.requeue(id);
+                self.bind(id);
             }
             _ => {
                 let mut outcome = Outcome::ambiguous(id, 0);
@@ -236,6 +236,18 @@ impl Worker {
                 });
             }
         }
+    }
+
+    /// The store learns which target record a create in doubt has made before that is updated. It may be gone by then,
+    /// and after a crash it would be looked for in vain and created under its old key once more, for which the target
+    /// may only name the record that is gone.
+    fn bind(&mut self, id: FlightId) {
+        let flight = self.flights.get_mut(id);
+        (flight.base.exists, flight.base.presence) = (true, Presence::Here);
+        flight.doing = Doing::Preparing;
+        let link = base_link(flight, true).map(Change::Link);
+        let commit = self.commit(link.into_iter().collect());
+        self.push(async move { commit.await.map(|()| Event::Bound(id)) });
     }
 
     /// The links for a record that goes through the Mapping again are there.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::record::Fingerprint;
-use crate::state::{Change, Entry, Exception, Known, Presence, Trouble, mark};
+use crate::state::{Change, Entry, Exception, Known, Trouble, mark};
 use tokio::time::Instant;
 
 use super::crash::{Boundary, pass};
@@ -65,14 +65,6 @@ impl Worker {
         let keeps_fields = self.keeps_fields();
         self.supersede(outcome);
         self.tell_outcome(outcome);
-        let applied = matches!(outcome.ending, Ending::Applied { .. } | Ending::Unchanged);
-        let flight = self.flights.get_mut(id);
-        if !applied && flight.base.found {
-            // A removal that comes after this version must know what it is about.
-            flight.base.exists = true;
-            flight.base.presence = Presence::Here;
-            changes.extend(base_link(flight, true).map(Change::Link));
-        }
         let flight = self.flights.get(id);
         let mut known = Known::default();
         let mut now_there = None;

@@ -211,10 +211,9 @@ async fn a_keyed_create_whose_answer_was_lost_and_that_is_then_refused_is_looked
     }
 }
 
-#[tokio::test]
-async fn a_record_that_is_gone_soon_after_its_create_is_created_under_another_key() {
-    // The first create is carried out and its answer lost, then refused, so that the record is looked for. The first
-    // update finds it gone, and whoever asks under the first key again is told of the record that was.
+/// The first create is carried out and its answer lost, then refused, so that the record is looked for. The first update
+/// finds it gone, and whoever asks under the first key again is told of the record that was.
+async fn gone_soon() -> Bench {
     let mut bench = Bench::new(|world, asked| match asked.method.as_str() {
         "POST" if world.count("POST /contacts") == 1 => {
             let _ = world.behave(asked);
@@ -239,9 +238,22 @@ async fn a_record_that_is_gone_soon_after_its_create_is_created_under_another_ke
     create["idempotencyKey"]["in"] = "Query".into();
     create["idempotencyKey"]["name"] = "key".into();
     bench.source(vec![customer(0, "A")]);
-    let (report, error) = bench.run().await;
-    assert_eq!(report.outcome, "Succeeded", "{error:?}");
-    assert_eq!(bench.dead_letters().await.len(), 0);
-    assert_eq!(bench.world().records[1]["name"], "A");
-    assert_eq!(bench.totals().await.links, 1);
+    bench
+}
+
+#[tokio::test]
+async fn a_record_that_is_gone_soon_after_its_create_is_created_under_another_key() {
+    for crash in [false, true] {
+        let bench = gone_soon().await;
+        if crash {
+            // That it is gone is told to an engine that does not live to keep it.
+            bench.crash("PUT /contacts/0", 1).await;
+        }
+        let (report, error) = bench.run().await;
+        assert_eq!(report.outcome, "Succeeded", "{error:?}");
+        assert_eq!(bench.dead_letters().await.len(), 0);
+        assert_eq!(bench.world().records.len(), 2, "crash: {crash}");
+        assert_eq!(bench.world().records[1]["name"], "A");
+        assert_eq!(bench.totals().await.links, 1);
+    }
 }
