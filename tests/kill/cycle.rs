@@ -81,6 +81,10 @@ impl Engine {
             }
             Stop::Kill(moment, nth) => oracle.world().kill = Some((moment, nth)),
         }
+        oracle
+            .world()
+            .journal
+            .push(format!("run that ends: {stop:?}"));
         let log = File::options()
             .create(true)
             .append(true)

@@ -229,6 +229,7 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
         trouble: true,
         kill: None,
         faults: 0,
+        journal: vec![],
     };
     let oracle = Oracle::start(world, sender.clone());
     let manifests = Engine::manifests(&folder);
@@ -281,7 +282,7 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
     );
     assert!(
         wrong.is_empty(),
-        "{:?} on {:?}, ordered: {}, shared: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}",
+        "{:?} on {:?}, ordered: {}, shared: {}, SYNCLINE_KILL_SEED={}: {} problems:\n{}\nthe engine's words: {}\n{}",
         scenario.guarantee,
         scenario.store,
         scenario.ordered,
@@ -289,9 +290,26 @@ fn survive(scenario: &Scenario, crashes: &mut BTreeMap<&'static str, u32>) {
         scenario.seed,
         wrong.len(),
         wrong.join("\n"),
-        engine.log().display()
+        engine.log().display(),
+        lives(&wrong, &world.journal)
     );
     std::fs::remove_dir_all(folder).expect("the folder can be removed");
+}
+
+/// What happened to the first records that went wrong, between the runs.
+fn lives(wrong: &[String], journal: &[String]) -> String {
+    let ids: Vec<&str> = wrong
+        .iter()
+        .filter_map(|problem| problem.split_whitespace().next())
+        .take(3)
+        .collect();
+    let told =
+        |entry: &&String| entry.starts_with("run ") || ids.iter().any(|id| entry.contains(id));
+    journal
+        .iter()
+        .filter(told)
+        .map(|entry| format!("{entry}\n"))
+        .collect()
 }
 
 /// New and changed records before a cycle; many at first.

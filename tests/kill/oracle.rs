@@ -43,6 +43,9 @@ pub struct World {
     pub kill: Option<(Moment, u64)>,
     /// Requests that were made to fail.
     pub faults: u64,
+    /// What happened, in order: runs, pages, writes and what became of them. Of the records that went wrong it is
+    /// shown.
+    pub journal: Vec<String>,
 }
 
 /// What becomes of a request.
@@ -52,6 +55,16 @@ enum Fate {
     Drop,
     /// The engine is killed while the request hangs.
     Kill,
+}
+
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Answer((status, _)) => write!(f, "{status}"),
+            Self::Drop => write!(f, "no answer"),
+            Self::Kill => write!(f, "the engine is killed"),
+        }
+    }
 }
 
 pub struct Oracle {
@@ -208,6 +221,7 @@ impl World {
         }
         if let [id] = path {
             let record = self.source.get(id);
+            self.journal.push(format!("get {id}: {record:?}"));
             return Fate::Answer(
                 record.map_or((404, serde_json::Value::Null), |record| (200, record)),
             );
@@ -218,6 +232,9 @@ impl World {
             Some(Err(_)) => return Fate::Answer((400, "updated_since is not a time".into())),
         };
         let (page, ids) = self.source.page(cursor, since);
+        for record in page["data"].as_array().into_iter().flatten() {
+            self.journal.push(format!("read {record}"));
+        }
         if self.trouble && self.random.percent(30) {
             self.source.stir(&ids, &mut self.random);
         }
@@ -242,6 +259,19 @@ impl World {
                 .read_fault()
                 .unwrap_or_else(|| Fate::Answer(self.target.handle(request)));
         }
+        let asked = format!(
+            "{} {} ({}) {}",
+            request.method,
+            request.path.join("/"),
+            self.target.external(request.path).unwrap_or_default(),
+            String::from_utf8_lossy(request.body)
+        );
+        let fate = self.write_or_fail(request);
+        self.journal.push(format!("{asked}: {fate}"));
+        fate
+    }
+
+    fn write_or_fail(&mut self, request: &target::Request<'_>) -> Fate {
         if self.passes(Moment::BeforeCommit) {
             return Fate::Kill;
         }

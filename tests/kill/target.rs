@@ -84,6 +84,13 @@ impl Target {
             .map(|record| Value::Object(record.content.clone()))
     }
 
+    /// Which record of the source the one is that a request's path names by its id here.
+    pub fn external(&self, path: &[&str]) -> Option<&str> {
+        let id: u64 = path.get(1)?.parse().ok()?;
+        let record = self.records.iter().find(|record| record.id == id)?;
+        record.content["external_ref"].as_str()
+    }
+
     /// Carries out a request and gives its answer.
     pub fn handle(&mut self, request: &Request<'_>) -> Answer {
         if request.path.first() != Some(&self.guarantee.object()) {
