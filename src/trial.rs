@@ -33,6 +33,8 @@ pub(crate) enum Bug {
     DoneBeforeAnswer,
     /// What one scan does not show is deleted at once.
     AbsentUnconfirmed,
+    /// A version that takes the place of an unsent one is sent when that one is kept.
+    SentBeforeKept,
 }
 
 /// Whether this bug is planted.

@@ -174,7 +174,7 @@ impl Worker {
         let standing = candidate.standing(&plan);
         let (key, known) = (&candidate.seen.key, &candidate.known);
         let linked = known.link.is_some() || known.exception.is_some();
-        let flies = standing == Standing::Here || self.flights.has(key);
+        let flies = standing == Standing::Here || self.flights.newest(key).is_some();
         let Some(sweep) = &mut self.absence.sweep else {
             return;
         };

@@ -10,7 +10,7 @@ use crate::state::{Change, StoreError, mark, segment};
 use crate::trial::{Bug, planted};
 
 use super::crash::{Boundary, pass};
-use super::flight::Flight;
+use super::flight::{Flight, FlightId};
 use super::page::Batch;
 use super::{Event, Worker};
 
@@ -121,7 +121,8 @@ impl Worker {
         let soon = !filed && !told && !last && self.has_enough();
         let commit = self.commit_when(soon, batch.changes);
         let parents = last.then(|| self.end_parents());
-        let added = batch.added;
+        let of = |id: &FlightId| (*id, self.flights.get(*id).home);
+        let added: Vec<_> = batch.added.iter().map(of).collect();
         self.push(async move {
             commit.await?;
             if let Some(parents) = parents {

@@ -11,7 +11,7 @@ use crate::state::{Exception, Known, Link, Millis, Present, StoreError, Totals};
 
 use super::confirm::Confirmed;
 use super::digest::Digest;
-use super::flight::FlightId;
+use super::flight::{FlightId, Home};
 use super::inbox::Told;
 use super::outcome::Outcome;
 use super::reading::Reading;
@@ -26,10 +26,10 @@ pub enum Event {
     Known(Box<Digest>),
     /// What the source told, by a request that began then.
     Told(Instant, Result<Told, Failure>),
-    /// T1 of a page is durable: these flights may be sent.
-    Committed(Vec<FlightId>, usize),
+    /// T1 of a page is durable: these flights may be sent, as long as they are still about these entries of it.
+    Committed(Vec<(FlightId, Home)>, usize),
     /// The same of a page that pages after it may not be judged without.
-    Filed(Vec<FlightId>),
+    Filed(Vec<(FlightId, Home)>),
     /// This version is kept in the store behind one in doubt.
     Blocked(FlightId),
     /// T2: these creates may be sent.

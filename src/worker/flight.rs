@@ -169,10 +169,6 @@ impl Flights {
         self.all.len()
     }
 
-    pub fn has(&self, key: &Key) -> bool {
-        self.chains.contains_key(key)
-    }
-
     /// The newest flight of a key.
     pub fn newest(&self, key: &Key) -> Option<FlightId> {
         self.chains.get(key).map(|(_, last)| *last)
@@ -219,6 +215,11 @@ impl Flights {
             }
         }
         id
+    }
+
+    /// Whether there is such a flight, and it is about this entry: a newer version that joins it has another one.
+    pub fn is_at(&self, id: FlightId, home: Home) -> bool {
+        self.all.get(id).is_some_and(|flight| flight.home == home)
     }
 
     /// Whether nothing older of its key is under way.

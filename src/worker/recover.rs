@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::record::{Fingerprint, Key};
 use crate::state::{Change, Entry, Exception, Known, Millis, Pick, StoreError, Trouble, mark};
 
-use super::flight::{Base, Flight, Forced, Home};
+use super::flight::{Base, Doing, Flight, Forced, Home};
 use super::pace::MOST_FLIGHTS;
 use super::removal::perhaps_sent;
 use super::{Event, LOOK_EVERY, MOST_DUE, Mode, Worker, now};
@@ -188,7 +188,9 @@ impl Worker {
                 again = true;
                 continue;
             }
-            if self.flights.has(&exception.entry.key) {
+            if let Some(newest) = self.flights.newest(key) {
+                // One that is settled is only kept for the page that is being judged, and asks for nothing any more.
+                again |= self.flights.get(newest).doing == Doing::Settled;
                 continue;
             }
             taken += 1;

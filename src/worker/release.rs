@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use crate::state::{Change, Detail, Exception, Known, Trouble, mark};
+use crate::trial::{Bug, planted};
 
 use super::crash::{Boundary, pass};
 use super::flight::{Base, Doing, Flight, FlightId, Forced, Home};
@@ -15,7 +16,7 @@ use super::{Event, Worker, now};
 
 impl Worker {
     /// T1 of a page with records that have no flight is durable.
-    pub(super) fn page_filed(&mut self, added: &[FlightId]) {
+    pub(super) fn page_filed(&mut self, added: &[(FlightId, Home)]) {
         self.judging = false;
         self.meanwhile.filed(self.asking_due);
         // No page is looked up now, so nobody needs those that were kept; versions behind them go on.
@@ -24,16 +25,17 @@ impl Worker {
         self.judge_next();
     }
 
-    /// T1 is durable.
-    pub(super) fn page_committed(&mut self, added: &[FlightId], pages: usize) {
+    /// T1 is durable. A flight that a newer version has joined since waits for the commit of that one.
+    pub(super) fn page_committed(&mut self, added: &[(FlightId, Home)], pages: usize) {
         pass(Boundary::AfterT1);
         self.pages -= pages;
-        for id in added {
+        for (id, home) in added {
+            if !self.flights.is_at(*id, *home) && !planted(Bug::SentBeforeKept) {
+                continue;
+            }
+            self.flights.get_mut(*id).durable = true;
             if self.flights.get(*id).doing == Doing::Held && self.flights.is_head(*id) {
-                self.flights.get_mut(*id).durable = true;
                 self.ready_or_block(*id);
-            } else {
-                self.flights.get_mut(*id).durable = true;
             }
         }
     }
@@ -135,7 +137,8 @@ impl Worker {
                 self.block(id, exception);
             }
             Some(exception) => {
-                self.push_commit(vec![Change::Resolved(exception.entry.key)], vec![id]);
+                let entered = (id, self.flights.get(id).home);
+                self.push_commit(vec![Change::Resolved(exception.entry.key)], vec![entered]);
             }
             None => self.ready(id),
         }
@@ -207,7 +210,7 @@ impl Worker {
         self.push(async move { commit.await.map(|()| Event::Blocked(id)) });
     }
 
-    pub(super) fn push_commit(&mut self, changes: Vec<Change>, then: Vec<FlightId>) {
+    pub(super) fn push_commit(&mut self, changes: Vec<Change>, then: Vec<(FlightId, Home)>) {
         let commit = self.commit(changes);
         self.push(async move { commit.await.map(|()| Event::Committed(then, 0)) });
     }

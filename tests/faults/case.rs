@@ -115,7 +115,7 @@ impl Fault {
             Self::Vanishing => {
                 "records are deleted while they are listed, so that rows slide into pages already read, and some come back"
             }
-            Self::Crash => "the engine ends at any commit, page or write",
+            Self::Crash => "the engine ends at any commit, page or write; commits are slow",
             Self::Takeover => "another worker takes over while the first still commits",
             Self::Store => {
                 "commits fail (database locked, disk full, connection lost), or their answer is lost"

@@ -164,6 +164,10 @@ impl Lives {
             2 | 3 if self.case.has(Fault::Takeover) => Some(Flaw::Held),
             _ => None,
         };
+        // Several pages are on their way to the store at once then.
+        let slow = crashes && dice.chance("slow", life, 40);
+        let slow = slow.then(|| Duration::from_millis(20 + dice.roll("slowly", life, 130)));
+        let flaw = flaw.filter(|_| slow.is_none());
         let flaw = flaw.map(|flaw| (flaw, 1 + dice.roll("flaw when", life, 8)));
         let receives = self.case.fault == Fault::Webhooks && dice.chance("receives", life, 30);
         let kill = match receives {
@@ -180,6 +184,7 @@ impl Lives {
         let store = Arc::new(Flaky::new(
             Arc::clone(&self.store),
             Arc::clone(&killer),
+            slow,
             flaw,
             self.clock_of(life),
         ));

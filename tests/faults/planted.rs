@@ -34,7 +34,7 @@ const fn bug(
 }
 
 #[rustfmt::skip]
-const PLANTED: [Planted; 13] = [
+const PLANTED: [Planted; 14] = [
     bug("AcknowledgeBeforeCommit", "a delivery is answered with 2xx before it is kept", Fault::Webhooks, Guarantee::Repeatable, Wrong::Lost),
     bug("CursorBeforeOutbox", "the scan's position is kept before the records up to there", Fault::Crash, Guarantee::Repeatable, Wrong::Lost),
     bug("CursorBeforeOutbox", "the place in a feed is kept before the records up to there", Fault::Feed, Guarantee::Repeatable, Wrong::Lost),
@@ -48,6 +48,7 @@ const PLANTED: [Planted; 13] = [
     bug("ReplacedGoesOn", "a worker that was replaced still commits and sends", Fault::Takeover, Guarantee::BlindHold, Wrong::Duplicate),
     bug("DoneBeforeAnswer", "a record counts as done when it is sent", Fault::Crash, Guarantee::Repeatable, Wrong::Lost),
     bug("AbsentUnconfirmed", "what one scan does not show is deleted at once", Fault::Vanishing, Guarantee::Repeatable, Wrong::Deleted),
+    bug("SentBeforeKept", "a version that takes the place of an unsent one is sent when that one is kept", Fault::Crash, Guarantee::Repeatable, Wrong::Stale),
 ];
 
 /// The list as docs/promise.md has it.
@@ -106,7 +107,7 @@ fn the_bug_of_the_environment() {
     let outcome = run(&Settings {
         only: Some((planted.fault, planted.guarantee)),
         until: Some(planted.verdict),
-        count: 400,
+        count: 4000,
         ..Settings::of_environment()
     });
     let is = |wrong: &&(Wrong, String)| wrong.0 == planted.verdict;

@@ -1,8 +1,10 @@
 //! A real store that one life of an engine sees through faults: it ends at a commit, a commit fails, its answer
-//! is lost, the clock jumps at it, or it is held back until another worker has taken over. Made by `life`.
+//! is lost, the clock jumps at it, it is held back until another worker has taken over, or all take their time. Made
+//! by `life`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -41,6 +43,10 @@ pub struct Jump {
 pub struct Flaky {
     inner: Arc<dyn Store>,
     killer: Arc<Killer>,
+    /// How long each commit takes, so that much else happens before it is kept.
+    slow: Option<Duration>,
+    /// The last of those that is kept.
+    kept: watch::Sender<u64>,
     /// At the n-th commit.
     flaw: Option<(Flaw, u64)>,
     jump: Option<Jump>,
@@ -55,12 +61,15 @@ impl Flaky {
     pub fn new(
         inner: Arc<dyn Store>,
         killer: Arc<Killer>,
+        slow: Option<Duration>,
         flaw: Option<(Flaw, u64)>,
         jump: Option<Jump>,
     ) -> Self {
         Self {
             inner,
             killer,
+            slow,
+            kept: watch::Sender::new(0),
             flaw,
             jump,
             commits: AtomicU64::new(0),
@@ -74,6 +83,33 @@ impl Flaky {
     pub async fn holds(&self) {
         // The sender lives as long as `self`.
         let _ = self.held.subscribe().wait_for(|held| *held).await;
+    }
+
+    /// Keeps what is the n-th to be kept, after those before it.
+    fn commit_slowly(
+        &self,
+        nth: u64,
+        delay: Duration,
+        session: &Session,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (inner, killer) = (Arc::clone(&self.inner), Arc::clone(&self.killer));
+        let (session, kept) = (session.clone(), self.kept.clone());
+        async move {
+            // The sender lives as long as this.
+            let _ = kept.subscribe().wait_for(|last| *last + 1 == nth).await;
+            tokio::time::sleep(delay).await;
+            if killer.is_dead() || killer.passes(Moment::BeforeCommit) {
+                return never().await;
+            }
+            let answer = inner.commit(&session, changes).await;
+            kept.send_replace(nth);
+            if killer.is_dead() || killer.passes(Moment::AfterCommit) {
+                return never().await;
+            }
+            answer
+        }
+        .boxed()
     }
 
     /// Asks the store in a task of its own: a worker that is held back must not keep a connection from others.
@@ -127,7 +163,10 @@ impl Store for Flaky {
         if let Some(error) = self.broken.get() {
             return futures::future::err(error.clone()).boxed();
         }
-        if self.killer.is_dead() || self.killer.passes(Moment::BeforeCommit) {
+        if self.killer.is_dead() {
+            return never();
+        }
+        if self.slow.is_none() && self.killer.passes(Moment::BeforeCommit) {
             return never();
         }
         let nth = self.commits.fetch_add(1, SeqCst) + 1;
@@ -161,6 +200,9 @@ impl Store for Flaky {
                 .boxed();
             }
             None => {}
+        }
+        if let Some(delay) = self.slow {
+            return self.commit_slowly(nth, delay, session, changes);
         }
         let kept = self.inner.commit(session, changes);
         let killer = Arc::clone(&self.killer);

@@ -113,7 +113,12 @@ impl World {
             Some(number) => self.numbered(number),
             None => self.page(query.get("token").map(String::as_str), since),
         };
-        if self.case.has(Fault::Changes) && self.chance("stir", 40) {
+        let changes = match self.case.fault {
+            Fault::Crash => 80,
+            _ if self.case.has(Fault::Changes) => 40,
+            _ => 0,
+        };
+        if self.chance("stir", changes) {
             self.stir(&ids);
         }
         if self.case.vanishes && self.chance("vanish", 35) {
