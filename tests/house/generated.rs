@@ -34,16 +34,26 @@ pub fn expect_file(path: &Path, wanted: &str) -> Result<(), String> {
 
 #[test]
 fn the_crds_are_those_of_the_types() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["crds", "src/api/written"].map(|folder| here.join(folder));
     for crd in crd::all() {
-        let path = folder.join(format!("{}.yaml", crd.plural));
-        expect_file(&path, &crd.yaml()).unwrap_or_else(|message| panic!("{message}"));
+        let [yaml, json] = &folders;
+        for (path, wanted) in [
+            (yaml.join(format!("{}.yaml", crd.plural)), crd.yaml()),
+            (json.join(format!("{}.json", crd.plural)), crd.json()),
+        ] {
+            expect_file(&path, &wanted).unwrap_or_else(|message| panic!("{message}"));
+        }
     }
-    let files = fs::read_dir(&folder).unwrap().count();
-    assert_eq!(
-        files, 3,
-        "crds/ holds something else than the three definitions"
-    );
+    for folder in folders {
+        let files = fs::read_dir(&folder).unwrap().count();
+        assert_eq!(
+            files,
+            3,
+            "{} holds something else than the three definitions",
+            folder.display()
+        );
+    }
 }
 
 #[test]

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::node::{Content, Node, Position};
 use super::schema::{self, Misfit};
-use super::yaml;
 use crate::api::crd::{Crd, GROUP, VERSION, WRITTEN};
 use crate::plan::suggest::hint;
 
@@ -95,10 +94,9 @@ impl Kinds {
     }
 }
 
-/// A definition with its rules; `None` for what is no YAML, which the files in `crds/` are.
+/// A definition with its rules; `None` for what is no JSON, which the written definitions are.
 fn compile(text: &str) -> Option<(Crd, CompiledSchema)> {
-    let (documents, _) = yaml::read(text);
-    let crd = Crd::read(documents.first()?.to_json());
+    let crd = Crd::read(serde_json::from_str(text).ok()?);
     let compiled = compile_schema(crd.schema());
     Some((crd, compiled))
 }
