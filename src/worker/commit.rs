@@ -106,10 +106,12 @@ impl Worker {
         }
         // What has no flight is only known to the store: the next page is looked up when it is there.
         for change in &batch.changes {
-            if let Change::Exception(exception) = change {
-                let key = exception.entry.key.clone();
-                self.meanwhile.filing.insert(key);
-            }
+            let key = match change {
+                Change::Exception(exception) => &exception.entry.key,
+                Change::Resolved(key) if self.flights.newest(key).is_none() => key,
+                _ => continue,
+            };
+            self.meanwhile.filing.insert(key.clone());
         }
         let filed = !self.meanwhile.filing.is_empty();
         self.judging |= filed;

@@ -1,17 +1,9 @@
 //! The way of several versions and records through the queue, and what waits for what.
 
-use std::time::Duration;
-
-use futures::StreamExt;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::support::Bench;
-use crate::connector::Page;
-use crate::state::{Detail, Exception, Known, OnMismatch, Store, Trouble};
-use crate::worker::digest::Origin;
-use crate::worker::event::Event;
-use crate::worker::{Mode, Worker};
+use crate::state::Store;
 
 fn customer(n: usize, name: &str) -> Value {
     json!({"id": format!("c{n}"), "email": format!("c{n}@example.com"), "name": name})
@@ -225,68 +217,4 @@ async fn what_is_repeatable_is_kept_without_its_body_and_mapped_anew_after_a_cra
         "{:?}",
         world.records
     );
-}
-
-/// Judges a page; gives the news that it is durable, which the worker has not heard yet.
-async fn judge(worker: &mut Worker, record: &Value) -> Event {
-    let page = Page {
-        records: vec![bytes::Bytes::from(record.to_string()).into()],
-        position: Value::Null,
-        last: false,
-        token: None,
-        parents: vec![],
-        ignored: 0,
-    };
-    worker.pages += 1;
-    worker.look_up(page, Origin::Scan { ended: None }, Instant::now());
-    loop {
-        match worker.work.next().await.expect("there is work").unwrap() {
-            known @ Event::Known(_) => worker.handle(known),
-            committed => return committed,
-        }
-    }
-}
-
-async fn opened(bench: &Bench) -> Worker {
-    let patience = Duration::from_secs(1);
-    let (setup, _stop) = bench.setup(&bench.store(), Mode::Once { patience });
-    Worker::open(setup, OnMismatch::Refuse).await.unwrap()
-}
-
-/// Were it sent on the commit of the older version, a crash would leave that one alone in the store, and the next
-/// worker would write it over the newer one.
-#[tokio::test]
-async fn a_version_that_takes_the_place_of_one_that_is_not_kept_yet_is_sent_when_it_is_kept_itself()
-{
-    let bench = Bench::new(|_, _| None).await;
-    let mut worker = opened(&bench).await;
-    let older = judge(&mut worker, &customer(0, "older")).await;
-    let newer = judge(&mut worker, &customer(0, "newer")).await;
-    worker.handle(older);
-    assert_eq!(worker.flights.front(), None);
-    worker.handle(newer);
-    let id = worker.flights.front().expect("it may be sent");
-    let body: Value = serde_json::from_slice(&worker.flights.get(id).entry.body).unwrap();
-    assert_eq!(body["name"], "newer");
-}
-
-/// Else a run would end, and leave to the next one what it could have tried again itself.
-#[tokio::test]
-async fn what_is_due_while_its_failure_is_kept_for_the_page_that_is_judged_is_asked_for_again() {
-    let bench = Bench::new(|_, _| None).await;
-    let mut worker = opened(&bench).await;
-    let kept = judge(&mut worker, &customer(0, "Ada")).await;
-    worker.handle(kept);
-    let id = worker.flights.pop().expect("it may be sent");
-    let failed = Exception {
-        entry: (*worker.flights.get(id).entry).clone(),
-        trouble: Trouble::Retry,
-        next: 0,
-        detail: Detail::default(),
-        behind: None,
-    };
-    worker.flights.keep_settled(id);
-    worker.due = None;
-    worker.take_due(vec![(failed, Known::default())], None);
-    assert!(worker.due.is_some());
 }

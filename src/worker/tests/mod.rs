@@ -12,6 +12,7 @@ mod letters;
 mod matching;
 mod outages;
 mod places;
+mod races;
 mod removal;
 mod sequences;
 mod support;
