@@ -27,8 +27,8 @@ pub enum Question {
 }
 
 impl Connector {
-    /// Sends the Connection's probe once, also while the circuit is open; `Ok` where it has none. Any answer but a 401 or a 5xx shows
-    /// that the system is there and takes the credential.
+    /// Sends the Connection's probe once, also while the circuit is open; `Ok` where it has none. Any answer but a 401
+    /// or a 5xx shows that the system is there and takes the credential.
     pub async fn probe(&self) -> Result<(), Failure> {
         match self.send_probe().await {
             None | Some(Ok(())) => Ok(()),

@@ -133,8 +133,8 @@ impl Mapping {
         }
     }
 
-    /// Maps the JSON text of a record, whose fields were found, into JSON text, the same as [`Mapping::apply`] gives. `None`: only
-    /// that one can say what becomes of it.
+    /// Maps the JSON text of a record, whose fields were found, into JSON text, the same as [`Mapping::apply`] gives.
+    /// `None`: only that one can say what becomes of it.
     pub fn apply_text(&self, record: &Fields, links: &Links) -> Option<Vec<u8>> {
         let direct = self.direct.as_ref()?;
         direct.apply(&self.fields, record, &Context { links })

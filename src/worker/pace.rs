@@ -14,9 +14,9 @@ use crate::record::Verb;
 /// their transaction.
 const ENOUGH: usize = 16;
 
-/// New records on their way for each that a request may hold, so that the target has enough to do while others are being
-/// committed; and their bounds, over all segments and exceptions. More of them would only leave the processor's cache
-/// before it is their turn.
+/// New records on their way for each that a request may hold, so that the target has enough to do while others are
+/// being committed; and their bounds, over all segments and exceptions. More of them would only leave the processor's
+/// cache before it is their turn.
 const FOR_EACH: usize = 2 * ENOUGH;
 const LEAST_FLIGHTS: usize = 512;
 pub(super) const MOST_FLIGHTS: usize = 2_048;

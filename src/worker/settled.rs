@@ -29,7 +29,8 @@ impl Settled {
 }
 
 impl Flight {
-    /// What the store knows of its key; `None` until its outcome is being committed. `keeps_fields`: with a hash of each field.
+    /// What the store knows of its key; `None` until its outcome is being committed. `keeps_fields`: with a hash of
+    /// each field.
     pub fn known(&self, keeps_fields: bool) -> Option<Known> {
         Some(match self.settled.as_ref()? {
             Settled::Applied { target, own } => Known {
