@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::record::SyncName;
 use crate::state::StoreError;
-use crate::worker::{Progress, now};
+use crate::worker::{Progress, names_of, now};
 
 use super::changes::Changes;
 use super::order::{Desired, Snapshot};
@@ -164,6 +164,9 @@ impl Tasks {
                 Some(at) if at <= now() => {
                     tracing::info!(sync = %session.sync, "its state has expired and is forgotten");
                     site.store().forget(&session.sync).await?;
+                    for name in names_of(&session.sync) {
+                        site.store().save_value(&name, None).await?;
+                    }
                 }
                 Some(_) => {}
             }

@@ -192,6 +192,8 @@ async fn a_sync_that_is_gone_keeps_its_state_until_it_expires() {
     // Gone for longer than it is kept.
     tasks.stop(Duration::from_secs(30)).await;
     store.expire(&plan.name, Some(now() - 1)).await.unwrap();
+    let beside = format!("echoes/{}", plan.name);
+    store.save_value(&beside, Some(vec![1])).await.unwrap();
     tasks.sweep(retention, |_| None).await.unwrap();
     assert!(
         store.find(&plan.name).await.unwrap().is_some(),
@@ -199,6 +201,7 @@ async fn a_sync_that_is_gone_keeps_its_state_until_it_expires() {
     );
     tasks.sweep(retention, |_| Some(false)).await.unwrap();
     assert!(store.find(&plan.name).await.unwrap().is_none());
+    assert_eq!(store.load_value(&beside).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -1,15 +1,21 @@
 //! Holds records that are written back and forth between the same two contents, and keeps from run to run how
 //! often that was. What counts as an echo is pure, in `pipeline::echo`. Called by `send` and `answer`.
 
+use crate::record::SyncName;
 use crate::state::StoreError;
 
 use super::flight::{Flight, FlightId};
 use super::outcome::Outcome;
 use super::{Worker, now};
 
+/// The name under which the store keeps what a Sync counted.
+pub(super) fn echoes_name(sync: &SyncName) -> String {
+    format!("echoes/{sync}")
+}
+
 impl Worker {
     fn echoes_name(&self) -> String {
-        format!("echoes/{}", self.session.sync)
+        echoes_name(&self.session.sync)
     }
 
     /// Whether this version is not to be written by itself any more.

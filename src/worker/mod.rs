@@ -65,7 +65,7 @@ pub use crate::connector::Fence;
 use crate::connector::Parents;
 use crate::pipeline::echo::{Echoes, window};
 use crate::plan::Plan;
-use crate::record::Failure;
+use crate::record::{Failure, SyncName};
 use crate::state::{Change, Counts, Millis, RunReport, Session, StoreError, SyncState};
 use crate::telemetry::spans;
 use crate::trial::{Bug, planted};
@@ -164,6 +164,11 @@ pub struct Worker {
     last_look: Instant,
     last_state: Instant,
     dirty_segments: BTreeSet<u64>,
+}
+
+/// What the store keeps of a Sync by name, beside its state: to be forgotten with that.
+pub fn names_of(sync: &SyncName) -> [String; 2] {
+    [echo::echoes_name(sync), scan::parents_name(sync)]
 }
 
 impl Worker {

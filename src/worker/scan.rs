@@ -28,7 +28,8 @@ fn has_parents(plan: &Plan) -> bool {
     list.is_some_and(|list| list.cursor.is_some() && !list.for_each.is_empty())
 }
 
-fn parents_name(sync: &SyncName) -> String {
+/// The name under which the store keeps what a Sync's parents were read up to.
+pub(super) fn parents_name(sync: &SyncName) -> String {
     format!("parents/{sync}")
 }
 
