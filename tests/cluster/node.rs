@@ -53,9 +53,13 @@ END
     assert!(!folder.exists());
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mine = folder.to_str().unwrap();
-    let left = processes.filter(|process| {
+    let commands = processes.map(|process| {
         let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        text(&command).contains(mine)
+        text(&command).replace('\0', " ")
     });
-    assert_eq!(left.count(), 0, "processes of the node still run");
+    let left: Vec<String> = commands.filter(|command| command.contains(mine)).collect();
+    assert!(
+        left.is_empty(),
+        "processes of the node still run: {left:#?}"
+    );
 }
