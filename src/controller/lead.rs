@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::Options;
@@ -23,6 +23,9 @@ use crate::runtime::tasks::Tasks;
 
 /// Resources that are reconciled at once.
 const RECONCILERS: usize = 8;
+/// How long the first reconciliations wait until all is listed: a Sync whose Mapping was not seen yet has none. What
+/// cannot be listed for so long holds up no other.
+const LISTS: Duration = Duration::from_secs(10);
 /// Time between two looks at state that no Sync belongs to.
 const SWEEP: Duration = Duration::from_secs(3600);
 /// Everything that runs while this process leads. Dropping it ends it all.
@@ -59,17 +62,18 @@ impl Lead {
             tasks: JoinSet::new(),
         };
         lead.tasks.spawn(publisher.run());
-        lead.watch_all(client, options, (sender, sightings));
-        lead.work();
+        let begun = lead.watch_all(client, options, (sender, sightings));
+        lead.work(&begun);
         lead
     }
 
+    /// Begins to follow all kinds; `true` comes when what there is may be judged.
     fn watch_all(
         &mut self,
         client: &Client,
         options: &Options,
         (sender, mut sightings): (mpsc::Sender<Sighting>, mpsc::Receiver<Sighting>),
-    ) {
+    ) -> watch::Receiver<bool> {
         let (mut lists, listed) = (Vec::new(), Arc::<Listed>::default());
         for namespace in options.namespaces() {
             Streams {
@@ -90,24 +94,34 @@ impl Lead {
             }
         });
         let context = Arc::clone(&self.context);
+        let (begin, begun) = watch::channel(false);
         self.tasks.spawn(async move {
-            let all = futures::future::join_all(lists);
+            let mut all = futures::future::join_all(lists);
+            let soon = tokio::time::timeout(LISTS, &mut all).await;
+            begin.send_replace(true);
             // One that cannot be listed holds up no other: what it holds is not swept.
-            if let Ok(all) = tokio::time::timeout(DEAF, all).await
-                && all.iter().any(Result::is_err)
-            {
+            let all = match soon {
+                Ok(all) => Ok(all),
+                Err(_) => tokio::time::timeout(DEAF - LISTS, all).await,
+            };
+            if all.is_ok_and(|all| all.iter().any(Result::is_err)) {
                 // Nobody lists any more: then there is nothing to sweep either.
                 return;
             }
             sweep(&context, &listed).await;
         });
+        begun
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, begun: &watch::Receiver<bool>) {
         for _ in 0..RECONCILERS {
-            let context = Arc::clone(&self.context);
-            self.tasks
-                .spawn(async move { super::reconcile::run(&context).await });
+            let (context, mut begun) = (Arc::clone(&self.context), begun.clone());
+            self.tasks.spawn(async move {
+                // Who begins it has gone when all of this ends.
+                if begun.wait_for(|begun| *begun).await.is_ok() {
+                    super::reconcile::run(&context).await;
+                }
+            });
         }
         for _ in 0..WRITERS {
             let statuses = Arc::clone(&self.context.statuses);

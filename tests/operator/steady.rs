@@ -120,3 +120,21 @@ fn nothing_is_written_at_rest_and_events_tell_of_turns() {
     until_events(&stage, "Sync", "people", &again);
     until_events(&stage, "Connection", "shop", &["Normal Configured 1"]);
 }
+
+/// A Sync whose Mapping was not listed yet must not be told that there is none.
+#[test]
+fn an_operator_that_begins_judges_nothing_before_it_knows_all_that_there_is() {
+    let stage = Stage::alone(ApiServer::shared(), "begins", 3);
+    stage.apply_all();
+    let more = (0..200).map(|n| {
+        format!(
+            "apiVersion: syncline.dev/v1alpha1\nkind: Mapping\nmetadata: {{name: a-{n:03}}}\n\
+             spec: {{fields: [{{to: email, from: email}}]}}\n"
+        )
+    });
+    stage.apply(&more.collect::<Vec<_>>().join("---\n"));
+    let mut operator = stage.operator(&[]);
+    stage.until_synced("people");
+    until_events(&stage, "Sync", "people", &["Normal Supervised 1"]);
+    assert_eq!(operator.stop().code(), Some(0), "{}", operator.log());
+}
