@@ -126,9 +126,9 @@ fn nothing_is_written_at_rest_and_events_tell_of_turns() {
 fn an_operator_that_begins_judges_nothing_before_it_knows_all_that_there_is() {
     let stage = Stage::alone(ApiServer::shared(), "begins", 3);
     stage.apply_all();
-    let more = (0..1500).map(|n| {
+    let more = (0..600).map(|n| {
         format!(
-            "apiVersion: syncline.dev/v1alpha1\nkind: Mapping\nmetadata: {{name: a-{n:04}}}\n\
+            "apiVersion: syncline.dev/v1alpha1\nkind: Mapping\nmetadata: {{name: a-{n:03}}}\n\
              spec: {{fields: [{{to: email, from: email}}]}}\n"
         )
     });
