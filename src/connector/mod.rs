@@ -50,6 +50,7 @@ pub use guard::Guard;
 pub use pages::PageReader;
 pub use probe::Question;
 pub use read::Look;
+pub use transport::innermost;
 
 /// Time from a rejected credential to the next try, where the Connection has no probe.
 const FIRST_TRY: Duration = Duration::from_secs(300);

@@ -249,14 +249,14 @@ fn unanswered(error: &legacy::Error, sent: bool, place: &str) -> (Class, String)
             Class::Transient,
             format!(
                 "the name of {place} does not resolve: {}; check spec.http.baseURL and this machine's DNS",
-                chain(error)
+                innermost(error)
             ),
         ),
         _ if !sent => (
             Class::Transient,
             format!(
                 "no connection to {place}: {}; is it up, and is spec.http.baseURL right, https or http?",
-                chain(error)
+                innermost(error)
             ),
         ),
         _ => (Class::Transient, broke_off(error)),
@@ -266,7 +266,7 @@ fn unanswered(error: &legacy::Error, sent: bool, place: &str) -> (Class, String)
 fn broke_off(error: &(dyn Error + 'static)) -> String {
     format!(
         "the connection broke before the answer was complete: {}",
-        chain(error)
+        innermost(error)
     )
 }
 
@@ -301,8 +301,8 @@ fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e
     None
 }
 
-/// The innermost cause: the outer ones only repeat that a request failed.
-fn chain(error: &(dyn Error + 'static)) -> String {
+/// What the innermost cause says: the outer ones only repeat that a request failed, and may name the URL.
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     for _ in 0..16 {
         match last.source() {

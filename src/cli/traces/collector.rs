@@ -23,6 +23,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::runtime::Runtime;
 
 use super::settings::Settings;
+use crate::connector::innermost;
 
 /// Most bytes of an answer that are read; a collector answers with a few.
 const MOST_ANSWER: usize = 64 * 1024;
@@ -101,7 +102,7 @@ impl Collector {
         let problem = answered
             .as_ref()
             .err()
-            .map(|error: &HttpError| cause(error.as_ref()));
+            .map(|error: &HttpError| innermost(error.as_ref()));
         *inner.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
         answered
     }
@@ -125,18 +126,6 @@ impl HttpClient for Collector {
     {
         Box::pin(ready(self.post(request)))
     }
-}
-
-/// The innermost cause: the outer ones only repeat that a request failed, and may name the URL.
-fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    for _ in 0..16 {
-        match last.source() {
-            Some(next) => last = next,
-            None => break,
-        }
-    }
-    last.to_string()
 }
 
 /// TLS with ring, and the certificates that the settings name or else the machine's.

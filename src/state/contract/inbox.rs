@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::{Place, commit, on_both_stores, open_with_state};
 use crate::record::{Fingerprint, Key};
-use crate::state::inbox::REMEMBERED;
-use crate::state::{Change, Delivered, InboxPosition, Notice, Store};
+use crate::state::inbox::{MOST, REMEMBERED};
+use crate::state::{Change, Delivered, InboxPosition, Notice, Store, StoreError};
 
 on_both_stores!(
     an_event_is_kept_once_within_its_time,
     notices_come_in_the_order_of_their_commits,
+    a_full_inbox_takes_nothing_and_remembers_nothing,
     a_notice_stays_until_every_sync_has_passed_it,
 );
 
@@ -61,6 +62,27 @@ async fn an_event_is_kept_once_within_its_time(place: &Place) {
     );
     assert_eq!(keys(store.as_ref(), SHOP, 0).await, ["a", "b", "again"]);
     assert_eq!(keys(store.as_ref(), "default/other", 0).await, ["c"]);
+}
+
+async fn a_full_inbox_takes_nothing_and_remembers_nothing(place: &Place) {
+    let store = place.open().await;
+    let receive = async |id| store.receive(SHOP, vec![event(id, &["a"])], 1).await;
+    receive(1).await.unwrap();
+    // As if all between the two had been told.
+    let row = format!("VALUES ({}, '{SHOP}', 'customers', 'z', 1)", MOST + 1);
+    let columns = "INSERT INTO inbox (number, connection, object, key, received)";
+    place.sql(&match place {
+        Place::Sqlite(_) => format!("{columns} {row}"),
+        Place::Postgres(_) => format!("{columns} OVERRIDING SYSTEM VALUE {row}"),
+    });
+    // One that is repeated as well: nobody looks whether it is new.
+    for id in [2, 1] {
+        let refused = receive(id).await.unwrap_err();
+        assert!(matches!(refused, StoreError::InboxFull { most: MOST }));
+    }
+    assert_eq!(keys(store.as_ref(), SHOP, 0).await, ["a", "z"]);
+    place.sql("DELETE FROM inbox WHERE number = 1");
+    assert_eq!(receive(2).await.unwrap(), 1);
 }
 
 async fn notices_come_in_the_order_of_their_commits(place: &Place) {

@@ -53,6 +53,20 @@ impl Place {
         Self::Postgres(server::cluster().database())
     }
 
+    /// Changes the state past the store.
+    fn sql(&self, statement: &str) {
+        match self {
+            Self::Sqlite(folder) => {
+                let path = folder.path().join("syncline.sqlite");
+                let database = rusqlite::Connection::open(path).expect("the database");
+                database.execute_batch(statement).expect("a statement");
+            }
+            Self::Postgres(database) => {
+                database.sql(&format!("SET search_path = syncline; {statement}"));
+            }
+        }
+    }
+
     pub fn location(&self) -> Location {
         let text = match self {
             Self::Sqlite(folder) => folder.path().display().to_string(),

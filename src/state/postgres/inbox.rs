@@ -43,19 +43,28 @@ const NUMBERING: i64 = 0x69_6e62_6f78;
 /// Most callers in one transaction.
 const MOST_CALLERS: usize = 256;
 
-const NEW: &str = "
-INSERT INTO inbox_event AS e (connection, event, received)
-SELECT connection, event, $3 FROM unnest($1::text[], $2::bytea[]) AS n (connection, event)
-ORDER BY connection, event
-ON CONFLICT (connection, event) DO UPDATE SET received = excluded.received WHERE e.received < $4
-RETURNING connection, event";
-
-const PUT: &str = "
-INSERT INTO inbox (connection, object, key, record, problem, received)
-SELECT connection, object, key, record, problem, $6
-FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::text[])
-  WITH ORDINALITY AS n (connection, object, key, record, problem, place)
-ORDER BY place";
+/// Keeps the events that are new and what they say, when there is room. Gives one row without an event when none was
+/// kept.
+const KEEP: &str = "
+WITH room AS (
+  SELECT coalesce(max(number) - min(number), 0) < $3 AS room FROM inbox
+), new AS (
+  INSERT INTO inbox_event AS e (connection, event, received)
+  SELECT connection, event, $4
+  FROM unnest($1::text[], $2::bytea[]) AS n (connection, event), room
+  WHERE room
+  ORDER BY connection, event
+  ON CONFLICT (connection, event) DO UPDATE SET received = excluded.received WHERE e.received < $5
+  RETURNING connection, event
+), kept AS (
+  INSERT INTO inbox (connection, object, key, record, problem, received)
+  SELECT connection, object, key, record, problem, $4
+  FROM unnest($6::text[], $7::bytea[], $8::text[], $9::bytea[], $10::bytea[], $11::text[])
+    WITH ORDINALITY AS n (connection, event, object, key, record, problem, place)
+    JOIN new USING (connection, event)
+  ORDER BY place
+)
+SELECT room, connection, event FROM room LEFT JOIN new ON true";
 
 /// What one caller wants to have kept.
 pub struct Received {
@@ -83,21 +92,15 @@ pub fn gather(
 pub struct Statements {
     /// Only one process numbers notices at a time.
     lock: Statement,
-    /// How many numbers are between the oldest notice and the newest.
-    waiting: Statement,
-    new: Statement,
-    put: Statement,
+    keep: Statement,
 }
 
 impl Statements {
     pub async fn prepare(client: &Client) -> Result<Self, Error> {
         let lock = format!("SELECT pg_advisory_xact_lock({NUMBERING})");
-        let waiting = "SELECT max(number) - min(number) FROM inbox";
         Ok(Self {
             lock: client.prepare(&lock).await?,
-            waiting: client.prepare(waiting).await?,
-            new: client.prepare(NEW).await?,
-            put: client.prepare(PUT).await?,
+            keep: client.prepare(KEEP).await?,
         })
     }
 }
@@ -109,26 +112,6 @@ pub async fn receive(
     place: &str,
     group: &[Received],
 ) -> Result<Vec<u64>, StoreError> {
-    let result = async {
-        let new = put(client, &statements.inbox, place, group).await?;
-        let commit = client.batch_execute("COMMIT").await;
-        commit.map_err(|e| translate(place, &e)).map(|()| new)
-    }
-    .await;
-    if result.is_err() && !client.is_closed() {
-        // Fails only with the connection, which ends the transaction, too.
-        let _ = client.batch_execute("ROLLBACK").await;
-    }
-    result
-}
-
-async fn put(
-    client: &Client,
-    statements: &Statements,
-    place: &str,
-    group: &[Received],
-) -> Result<Vec<u64>, StoreError> {
-    let fail = |e: Error| translate(place, &e);
     // The same event may be among them twice: the first one counts.
     let mut first: BTreeMap<(&str, [u8; 16]), (usize, &Delivered)> = BTreeMap::new();
     for (caller, received) in group.iter().enumerate() {
@@ -138,61 +121,93 @@ async fn put(
         }
     }
     let at = group.iter().map(|received| received.at).max().unwrap_or(0);
+    let (most, forgotten) = (MOST as i64, at - REMEMBERED);
     let connections: Vec<&str> = first.keys().map(|(connection, _)| *connection).collect();
     let events: Vec<&[u8]> = first.keys().map(|(_, event)| event.as_slice()).collect();
-    let forgotten = at - REMEMBERED;
-    // On their way together, and carried out in this order.
-    let values: [&(dyn ToSql + Sync); 4] = [&connections, &events, &at, &forgotten];
-    let (begun, locked, waiting, rows) = join4(
+    // In the order in which they came.
+    let mut callers: Vec<_> = first.iter().collect();
+    callers.sort_by_key(|(_, (caller, _))| *caller);
+    let notices = Notices::of(callers.into_iter().flat_map(|(name, (_, delivered))| {
+        let notices = delivered.notices.iter();
+        notices.map(move |notice| (name.0, name.1.as_slice(), notice))
+    }));
+    let [of, event, object, key, record, problem] = notices.values();
+    let values: [&(dyn ToSql + Sync); 11] = [
+        &connections,
+        &events,
+        &most,
+        &at,
+        &forgotten,
+        of,
+        event,
+        object,
+        key,
+        record,
+        problem,
+    ];
+    // On their way together, and carried out in this order. After a failure the end takes everything back.
+    let (begun, locked, rows, ended) = join4(
         client.batch_execute("BEGIN"),
-        client.execute(&statements.lock, &[]),
-        client.query_one(&statements.waiting, &[]),
-        client.query(&statements.new, &values),
+        client.execute(&statements.inbox.lock, &[]),
+        client.query(&statements.inbox.keep, &values),
+        client.batch_execute("COMMIT"),
     )
     .await;
+    let fail = |e: Error| translate(place, &e);
     begun.map_err(fail)?;
     locked.map_err(fail)?;
-    let waiting: Option<i64> = waiting.map_err(fail)?.get(0);
     let rows = rows.map_err(fail)?;
-    if waiting.is_some_and(|waiting| waiting as u64 >= MOST) {
+    ended.map_err(fail)?;
+    if !rows.first().is_some_and(|row| row.get(0)) {
         return Err(StoreError::InboxFull { most: MOST });
     }
     let mut new = vec![0; group.len()];
-    let mut kept: Vec<(usize, &str, &Delivered)> = Vec::with_capacity(rows.len());
     for row in &rows {
-        let (connection, event): (&str, &[u8]) = (row.get(0), row.get(1));
-        let Ok(event) = <[u8; 16]>::try_from(event) else {
-            continue;
-        };
-        if let Some(((connection, _), (caller, delivered))) =
-            first.get_key_value(&(connection, event))
+        let (connection, event): (Option<&str>, Option<&[u8]>) = (row.get(1), row.get(2));
+        if let (Some(connection), Some(Ok(event))) = (connection, event.map(TryInto::try_into))
+            && let Some((caller, _)) = first.get(&(connection, event))
         {
             new[*caller] += 1;
-            kept.push((*caller, connection, delivered));
         }
     }
-    // In the order in which they came.
-    kept.sort_by_key(|(caller, ..)| *caller);
-    let notices: Vec<(&str, &Notice)> = kept
-        .iter()
-        .flat_map(|(_, connection, delivered)| delivered.notices.iter().map(|n| (*connection, n)))
-        .collect();
-    let connections: Vec<&str> = notices.iter().map(|(connection, _)| *connection).collect();
-    let objects: Vec<&str> = notices.iter().map(|(_, n)| n.object.as_str()).collect();
-    let keys: Vec<&[u8]> = notices
-        .iter()
-        .map(|(_, n)| n.key.as_str().as_bytes())
-        .collect();
-    let records: Vec<Option<&[u8]>> = notices.iter().map(|(_, n)| n.record.as_deref()).collect();
-    let problems: Vec<Option<&str>> = notices.iter().map(|(_, n)| n.problem.as_deref()).collect();
-    client
-        .execute(
-            &statements.put,
-            &[&connections, &objects, &keys, &records, &problems, &at],
-        )
-        .await
-        .map_err(fail)?;
     Ok(new)
+}
+
+/// Columns of the notices of a group, each with its event.
+#[derive(Default)]
+struct Notices<'a> {
+    connections: Vec<&'a str>,
+    events: Vec<&'a [u8]>,
+    objects: Vec<&'a str>,
+    keys: Vec<&'a [u8]>,
+    records: Vec<Option<&'a [u8]>>,
+    problems: Vec<Option<&'a str>>,
+}
+
+impl<'a> Notices<'a> {
+    fn of(notices: impl Iterator<Item = (&'a str, &'a [u8], &'a Notice)>) -> Self {
+        let mut all = Self::default();
+        for (connection, event, notice) in notices {
+            all.connections.push(connection);
+            all.events.push(event);
+            all.objects.push(&notice.object);
+            all.keys.push(notice.key.as_str().as_bytes());
+            all.records.push(notice.record.as_deref());
+            all.problems.push(notice.problem.as_deref());
+        }
+        all
+    }
+
+    fn values(&self) -> [&(dyn ToSql + Sync); 6] {
+        [
+            &self.connections,
+            &self.events,
+            &self.objects,
+            &self.keys,
+            &self.records,
+            &self.problems,
+        ]
+    }
 }
 
 /// Removes what every Sync has passed, and what nobody took for long.
