@@ -168,7 +168,8 @@ fn values<'h>(headers: &'h HeaderMap, element: &ElementPlan) -> Vec<&'h str> {
         return Vec::new();
     };
     match &element.way {
-        ElementWay::Whole => vec![header.trim()],
+        // As it arrived: what is signed is every byte of it, and space around it is no part of it (RFC 9110, 5.5).
+        ElementWay::Whole => vec![header],
         ElementWay::Element(name) => header
             .split(',')
             .filter_map(|part| part.trim().split_once('='))

@@ -127,6 +127,26 @@ fn github_shopify_and_slack_sign_in_their_own_ways() {
 }
 
 #[test]
+fn a_timestamp_is_the_signed_one_byte_for_byte() {
+    let verify = json!({"hmac": {"preset": "Slack", "secretRef": {"name": "s", "key": "k"}}});
+    let hook = webhook(verify, json!({}));
+    let slack = hmac_hex(b"secret", &format!("v0:{NOW}:{BODY}"));
+    for other in [
+        format!(" {NOW}"),
+        format!("{NOW} "),
+        format!("+{NOW}"),
+        format!("0{NOW}"),
+    ] {
+        let headers = headers(&[
+            ("x-slack-signature", format!("v0={slack}")),
+            ("x-slack-request-timestamp", other.clone()),
+        ]);
+        let taken = admit(&hook, &secret("secret"), &headers, BODY.as_bytes(), NOW);
+        assert_eq!(taken, Err(Refusal::Forged), "{other:?}");
+    }
+}
+
+#[test]
 fn a_token_is_compared_as_a_whole() {
     let verify = json!({"bearer": {"secretRef": {"name": "s", "key": "k"}}});
     let hook = webhook(verify, json!({}));
